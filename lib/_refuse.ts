@@ -1,0 +1,23 @@
+import type { IConstruct } from 'constructs';
+
+/** What was wrong with one prop, in the words of its user. */
+interface Refusal {
+  /** The prop as the user wrote it: `labels[1]`. */
+  readonly prop: string;
+  /** The value given. Left out where it may be a secret. */
+  readonly value?: unknown;
+  /** What is allowed, as a sentence's end: `must be ...`. */
+  readonly allowed: string;
+  /** What to do about it. */
+  readonly remedy: string;
+}
+
+/**
+ * Throws the one kind of error that this library throws: `PATH: PROP is VALUE: it ALLOWED; REMEDY`.
+ * `where` is the construct, or the name of the value class that has no path yet.
+ */
+export function refuse(where: IConstruct | string, { prop, value, allowed, remedy }: Refusal): never {
+  const place = typeof where === 'string' ? where : where.node.path;
+  const given = value === undefined ? prop : `${prop} is ${JSON.stringify(value)}: it`;
+  throw new Error(`${place}: ${given} ${allowed}; ${remedy}`);
+}

@@ -1,0 +1,59 @@
+import type { k8s } from 'cdk8s-plus-27';
+import { refuse } from './_refuse';
+import type { ConfigMapKeyRef, SecretKeyRef } from './key-ref';
+
+const FIELD_PATHS = [
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+  'spec.nodeName',
+  'spec.serviceAccountName',
+  'status.hostIP',
+  'status.podIP',
+];
+
+/**
+ * The value of a container's environment variable.
+ *
+ * @see https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
+ */
+export class EnvValue {
+  /** A literal. The kubelet expands `$(NAME)` in it, and `$$` is a `$`. */
+  public static of(value: string): EnvValue {
+    return new EnvValue({ value });
+  }
+
+  /** A key of a Secret. */
+  public static fromSecret(ref: SecretKeyRef): EnvValue {
+    return new EnvValue({ valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } } });
+  }
+
+  /** A key of a ConfigMap. */
+  public static fromConfigMap(ref: ConfigMapKeyRef): EnvValue {
+    return new EnvValue({ valueFrom: { configMapKeyRef: { name: ref.name, key: ref.key } } });
+  }
+
+  /**
+   * A field of the pod.
+   *
+   * @param fieldPath for example `status.hostIP` or `metadata.labels['app']`
+   */
+  public static fromField(fieldPath: string): EnvValue {
+    if (!FIELD_PATHS.includes(fieldPath) && !/^metadata\.(labels|annotations)\['[^'\]]+'\]$/.test(fieldPath)) {
+      refuse('EnvValue', {
+        prop: 'fieldPath',
+        value: fieldPath,
+        allowed: `must be one of ${FIELD_PATHS.join(', ')}, metadata.labels['KEY'], metadata.annotations['KEY']`,
+        remedy: 'choose one of them',
+      });
+    }
+    return new EnvValue({ valueFrom: { fieldRef: { fieldPath } } });
+  }
+
+  /** @internal */
+  public readonly _source: Omit<k8s.EnvVar, 'name'>;
+
+  private constructor(source: Omit<k8s.EnvVar, 'name'>) {
+    this._source = source;
+  }
+}

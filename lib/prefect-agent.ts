@@ -1,0 +1,304 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ApiObject, Chart, Size } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-27';
+import { Construct } from 'constructs';
+import { checkAgentEnv, renderAgentArgs, renderAgentEnv } from './_agent-settings';
+import { checkDnsLabel, checkDnsSubdomain, checkImage } from './_checks';
+import { renderEgress, renderProxy } from './_network';
+import { addObject, namespaceOf, recommendedLabels } from './_object';
+import {
+  type OwnVolume,
+  RESTRICTED_CONTAINER,
+  RESTRICTED_POD,
+  renderEnv,
+  renderPodMetadata,
+  renderPodOptions,
+  renderResources,
+  renderVolumes,
+  SERVICE_ACCOUNT_TOKEN,
+  verbatimPodFields,
+} from './_pod';
+import { refuse } from './_refuse';
+import { AgentRbac } from './agent-rbac';
+import type { AgentSettings } from './agent-settings';
+import { DebugConfig } from './debug-config';
+import type { EnvValue } from './env-value';
+import type { ConfigMapKeyRef } from './key-ref';
+import type { EgressRule, HttpProxy } from './network';
+import { ImagePullPolicy, type PodOptions } from './pod-options';
+import type { PrefectApi } from './prefect-api';
+import { type ContainerResources, Cpu } from './resources';
+import type { Volume } from './volume';
+
+/** Properties of `PrefectAgent`. */
+export interface PrefectAgentProps extends AgentSettings, PodOptions {
+  /** Where Prefect's API is, and how to authenticate. */
+  readonly api: PrefectApi;
+  /**
+   * Namespace of the flow runs' Jobs. Whoever may create Jobs in a namespace can read its Secrets, so one for flows alone is
+   * advised. It must exist.
+   *
+   * @default - the namespace of the chart
+   */
+  readonly flowNamespace?: string;
+  /**
+   * Log levels of the agent and its flow runs.
+   *
+   * @default - LogLevel.INFO for both
+   */
+  readonly debug?: DebugConfig;
+  /**
+   * Name of the Deployment, the service account and the NetworkPolicy, beginning of the other names, and value of the pods' label
+   * `app`. The default is that of `prefect agent kubernetes install`, so that this agent replaces that one.
+   *
+   * @default 'prefect-agent'
+   */
+  readonly resourceName?: string;
+  /**
+   * Image of the agent, with a tag other than latest, a sha256 digest, or both. It needs Prefect 1 and its kubernetes extra.
+   *
+   * @default 'prefecthq/prefect:1.4.1-python3.9'
+   */
+  readonly image?: string;
+  /**
+   * When the image is pulled.
+   *
+   * @default ImagePullPolicy.ALWAYS
+   */
+  readonly imagePullPolicy?: ImagePullPolicy;
+  /**
+   * An existing service account in the chart's namespace. Its rights are then yours to grant: see `AgentRbac`.
+   *
+   * @default - an `AgentRbac` is made
+   */
+  readonly serviceAccountName?: string;
+  /**
+   * What the agent asks for and may use at most. Replaces the default as a whole.
+   *
+   * @default - requests 100m CPU, 256Mi memory, 64Mi disk; limits 512Mi memory, 256Mi disk; no CPU limit (PrefectHQ/prefect#3942)
+   */
+  readonly resources?: ContainerResources;
+  /**
+   * Environment variables of the agent itself, beside those that have a prop.
+   *
+   * @default - none
+   */
+  readonly env?: { [name: string]: EnvValue };
+  /**
+   * Volumes of the agent, by name.
+   *
+   * @default - none
+   */
+  readonly volumes?: { [name: string]: Volume };
+  /**
+   * Proxy to Prefect's API, for the agent alone: flow runs get theirs with `flowEnvVars`.
+   *
+   * @default - none
+   */
+  readonly proxy?: HttpProxy;
+  /**
+   * Certificate authorities (PEM) that the agent trusts for Prefect's API, instead of those of its image.
+   *
+   * @default - those of the image
+   */
+  readonly certificateAuthorities?: ConfigMapKeyRef;
+  /**
+   * Where the agent may connect to, beside DNS: it needs the Kubernetes API and Prefect's. (Nothing may ever connect to it.)
+   *
+   * @default - anywhere
+   */
+  readonly egress?: EgressRule[];
+}
+
+const LAUNCHER = readFileSync(join(__dirname, 'python', 'launcher.py'), 'utf8');
+const DEFAULT_RESOURCES: ContainerResources = {
+  cpuRequest: Cpu.millis(100),
+  memoryRequest: Size.mebibytes(256),
+  memoryLimit: Size.mebibytes(512),
+  ephemeralStorageRequest: Size.mebibytes(64),
+  ephemeralStorageLimit: Size.mebibytes(256),
+};
+
+/**
+ * A Prefect 1 Kubernetes agent, hardened: the API key is read from a mounted Secret, the account may do what the agent does and
+ * nothing more, the pod meets Pod Security "restricted", nothing can connect to it, and an agent whose loop is stuck is restarted.
+ *
+ * Applied over the objects of `prefect agent kubernetes install` in the same namespace, it replaces that agent in place.
+ *
+ * @example
+ * const chart = new Chart(app, 'prefect', { namespace: 'prefect' });
+ * const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
+ * new PrefectAgent(chart, 'Agent', { api, labels: ['kube'] });
+ *
+ * @see https://docs-v1.prefect.io/orchestration/agents/kubernetes.html
+ */
+export class PrefectAgent extends Construct {
+  /** The Deployment, child `Resource`. */
+  public readonly deployment: ApiObject;
+  /** The ConfigMap of the program that starts the agent, child `Launcher`. */
+  public readonly launcher: ApiObject;
+  /** The NetworkPolicy, child `NetworkPolicy`. */
+  public readonly networkPolicy: ApiObject;
+  /** Account, Role and RoleBinding, child `Rbac`, unless an existing account was given. */
+  public readonly rbac?: AgentRbac;
+  /** Name of the Deployment. */
+  public readonly resourceName: string;
+  /** Name of the agent's service account. */
+  public readonly serviceAccountName: string;
+  /** Namespace of the flow runs' Jobs. */
+  public readonly flowNamespace: string;
+
+  public constructor(scope: Construct, id: string, props: PrefectAgentProps) {
+    super(scope, id);
+    const namespace = namespaceOf(this);
+    this.flowNamespace = checkDnsLabel(this, 'flowNamespace', props.flowNamespace ?? namespace);
+    this.resourceName = checkDnsLabel(this, 'resourceName', props.resourceName ?? 'prefect-agent');
+    this.serviceAccountName = checkDnsSubdomain(this, 'serviceAccountName', props.serviceAccountName ?? this.resourceName);
+    const selector = { app: this.resourceName };
+    const labels = { ...recommendedLabels('prefect-agent', this.resourceName), ...selector };
+    const launcherName = `${this.resourceName}-launcher-${createHash('sha256').update(LAUNCHER).digest('hex').slice(0, 8)}`;
+
+    // Rendered before any object is added: a prop that is refused leaves none behind.
+    const template = this.renderPodTemplate(props, namespace, labels, launcherName);
+    const verbatim = verbatimPodFields(this, props);
+    const egress = props.egress && renderEgress(this, props.egress);
+
+    if (props.serviceAccountName === undefined) {
+      this.rbac = new AgentRbac(this, 'Rbac', {
+        flowNamespace: this.flowNamespace,
+        resourceName: this.resourceName,
+        deleteFinishedJobs: props.deleteFinishedJobs,
+      });
+    }
+    this.launcher = addObject(
+      this,
+      'Launcher',
+      k8s.KubeConfigMap.manifest({ metadata: { name: launcherName, labels }, immutable: true, data: { 'launcher.py': LAUNCHER } }),
+    );
+    this.networkPolicy = addObject(
+      this,
+      'NetworkPolicy',
+      k8s.KubeNetworkPolicy.manifest({
+        metadata: { name: this.resourceName, labels },
+        spec: { podSelector: { matchLabels: selector }, policyTypes: ['Ingress', ...(egress ? ['Egress'] : [])], egress },
+      }),
+    );
+    const deployment = k8s.KubeDeployment.manifest({
+      metadata: { name: this.resourceName, labels },
+      spec: {
+        replicas: 1,
+        // Two agents of one kind at once may submit a flow run twice.
+        strategy: { type: 'Recreate' },
+        selector: { matchLabels: selector },
+        template,
+      },
+    });
+    Object.assign(deployment.spec.template.spec, verbatim);
+    this.deployment = addObject(this, 'Resource', deployment);
+  }
+
+  private renderPodTemplate(
+    props: PrefectAgentProps,
+    namespace: string,
+    labels: Record<string, string>,
+    launcherName: string,
+  ): k8s.PodTemplateSpec {
+    const { api, debug, certificateAuthorities: ca } = props;
+    if (debug !== undefined && debug.namespace !== namespace) {
+      refuse(this, {
+        prop: 'debug',
+        value: `of namespace ${debug.namespace}`,
+        allowed: `must be in the agent's namespace, ${namespace}`,
+        remedy: "make it in the agent's chart",
+      });
+    }
+    const userEnv = renderEnv(this, props.env ?? {});
+    checkAgentEnv(
+      this,
+      userEnv.map(({ name }) => name),
+    );
+    const own: Record<string, OwnVolume> = {
+      launcher: { source: { configMap: { name: launcherName } }, mounts: [{ mountPath: '/etc/prefect/launcher', readOnly: true }] },
+      scratch: {
+        source: { emptyDir: {} },
+        mounts: [
+          { mountPath: '/home/prefect', subPath: 'home' },
+          { mountPath: '/tmp', subPath: 'tmp' },
+        ],
+      },
+      token: { source: SERVICE_ACCOUNT_TOKEN, mounts: [{ mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true }] },
+      ...(api.apiKey && {
+        'api-key': {
+          source: { secret: { secretName: api.apiKey.name, items: [{ key: api.apiKey.key, path: 'key' }] } },
+          mounts: [{ mountPath: '/etc/prefect/api-key', readOnly: true }],
+        },
+      }),
+      ...(debug && {
+        config: { source: { configMap: { name: debug.configMapName } }, mounts: [{ mountPath: '/etc/prefect/config', readOnly: true }] },
+      }),
+      ...(ca && {
+        ca: {
+          source: { configMap: { name: ca.name, items: [{ key: ca.key, path: 'ca.crt' }] } },
+          mounts: [{ mountPath: '/etc/prefect/ca', readOnly: true }],
+        },
+      }),
+    };
+    const { volumes, volumeMounts } = renderVolumes(this, own, props.volumes ?? {});
+    const image = props.image ?? 'prefecthq/prefect:1.4.1-python3.9';
+    checkImage(this, 'image', image);
+
+    return {
+      metadata: renderPodMetadata(
+        this,
+        props,
+        { ...Chart.of(this).labels, ...labels },
+        debug ? { 'checksum/config-toml': debug.checksum } : {},
+      ),
+      spec: {
+        ...renderPodOptions(this, props),
+        serviceAccountName: this.serviceAccountName,
+        automountServiceAccountToken: false,
+        securityContext: RESTRICTED_POD,
+        containers: [
+          {
+            name: 'agent',
+            image,
+            imagePullPolicy: props.imagePullPolicy ?? ImagePullPolicy.ALWAYS,
+            // Arguments only: the image's entrypoint is tini, which passes signals on, and entrypoint.sh.
+            args: [
+              'python3',
+              '/etc/prefect/launcher/launcher.py',
+              '--signs=/tmp',
+              ...(api.apiKey ? ['--api-key-file=/etc/prefect/api-key/key'] : []),
+              'agent',
+              'kubernetes',
+              'start',
+              ...renderAgentArgs(this, props),
+            ],
+            env: [
+              ...renderAgentEnv(this, props, api, this.flowNamespace),
+              { name: 'HOME', value: '/home/prefect' },
+              ...(debug ? [{ name: 'PREFECT__USER_CONFIG_PATH', value: `/etc/prefect/config/${DebugConfig._FILE}` }] : []),
+              ...(ca ? [{ name: 'REQUESTS_CA_BUNDLE', value: '/etc/prefect/ca/ca.crt' }] : []),
+              ...(props.proxy ? renderProxy(this, props.proxy) : []),
+              ...userEnv,
+            ],
+            resources: renderResources(this, props.resources ?? DEFAULT_RESOURCES),
+            securityContext: RESTRICTED_CONTAINER,
+            // A poll's requests last up to 5 minutes when the API does not answer; see launcher.py for the signs.
+            livenessProbe: { exec: { command: newerThanFiveMinutes('/tmp/alive') }, periodSeconds: 30, timeoutSeconds: 10 },
+            readinessProbe: { exec: { command: newerThanFiveMinutes('/tmp/polled') }, periodSeconds: 10, timeoutSeconds: 10 },
+            volumeMounts,
+          },
+        ],
+        volumes,
+      },
+    };
+  }
+}
+
+function newerThanFiveMinutes(file: string): string[] {
+  return ['sh', '-c', `test -n "$(find ${file} -mmin -5)"`];
+}

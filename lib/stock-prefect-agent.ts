@@ -1,0 +1,235 @@
+import type { ApiObject } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-27';
+import { Construct } from 'constructs';
+import { checkAgentLabels, checkApiUrl, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkEnvText, checkUuid } from './_checks';
+import { addObject } from './_object';
+import { compareCodePoints, jsonDumps, reprList } from './_python';
+import { PrefectBackend } from './prefect-api';
+
+/** Properties of `StockPrefectAgent`: the flags of `prefect agent kubernetes install`, under their own names. */
+export interface StockPrefectAgentProps {
+  /**
+   * `--key`: the API key, in clear. It is written twice into the Deployment, and by the agent twice into every Job.
+   *
+   * @default - no key
+   */
+  readonly key?: string;
+  /**
+   * `--tenant-id`: a UUID.
+   *
+   * @default - the default tenant of the key
+   */
+  readonly tenantId?: string;
+  /**
+   * `--label`, once for each.
+   *
+   * @default - none
+   */
+  readonly labels?: string[];
+  /**
+   * `--env`, once for each: environment variables of every flow run.
+   *
+   * @default - none
+   */
+  readonly env?: { [name: string]: string };
+  /**
+   * `--agent-config-id`: a UUID.
+   *
+   * @default - none
+   */
+  readonly agentConfigId?: string;
+  /**
+   * `--api`: URL of Prefect's API.
+   *
+   * @default 'https://api.prefect.io'
+   */
+  readonly api?: string;
+  /**
+   * `--namespace` of the flow runs' Jobs, and of Role and RoleBinding. The Deployment is in the chart's namespace, if it has one.
+   *
+   * @default 'default'
+   */
+  readonly namespace?: string;
+  /**
+   * `--image-pull-secrets`: name of one Secret, for the agent and its Jobs.
+   *
+   * @default - none
+   */
+  readonly imagePullSecrets?: string;
+  /**
+   * `--rbac`: with a Role of every verb, bound to the account `default`.
+   *
+   * @default false
+   */
+  readonly rbac?: boolean;
+  /**
+   * `--latest`: image prefecthq/prefect:latest instead of that of the release.
+   *
+   * @default false
+   */
+  readonly latest?: boolean;
+  /**
+   * `--mem-request`. Prefect 1 does not read it.
+   *
+   * @default - empty
+   */
+  readonly memRequest?: string;
+  /**
+   * `--mem-limit`. Prefect 1 does not read it.
+   *
+   * @default - empty
+   */
+  readonly memLimit?: string;
+  /**
+   * `--cpu-request`. Prefect 1 does not read it.
+   *
+   * @default - empty
+   */
+  readonly cpuRequest?: string;
+  /**
+   * `--cpu-limit`. Prefect 1 does not read it.
+   *
+   * @default - empty
+   */
+  readonly cpuLimit?: string;
+  /**
+   * `--image-pull-policy`. Prefect 1 does not read it.
+   *
+   * @default - empty
+   */
+  readonly imagePullPolicy?: string;
+  /**
+   * `--service-account-name` of the Jobs.
+   *
+   * @default - empty: the account `default`
+   */
+  readonly serviceAccountName?: string;
+  /**
+   * `--backend`.
+   *
+   * @default PrefectBackend.CLOUD
+   */
+  readonly backend?: PrefectBackend;
+}
+
+/**
+ * Exactly what `prefect agent kubernetes install` of Prefect 1.4.1 prints, to take over an existing install with an empty
+ * `kubectl diff`. Replace it by `PrefectAgent` as soon as that is done: the key is in clear in the Deployment and in every Job;
+ * the Role has every verb and belongs to every pod of the account `default`; the container runs as root, without limits; the shell
+ * it starts in hides SIGTERM from the agent; its health check answers even when the agent is stuck.
+ *
+ * @example
+ * new StockPrefectAgent(chart, 'Agent', { key: process.env.PREFECT_KEY, labels: ['kube'], rbac: true });
+ *
+ * @see https://docs-v1.prefect.io/orchestration/agents/kubernetes.html#agent-configuration
+ */
+export class StockPrefectAgent extends Construct {
+  /** The Deployment, child `Resource`. */
+  public readonly deployment: ApiObject;
+  /** The Role, child `Role`, with `rbac`. */
+  public readonly role?: ApiObject;
+  /** The RoleBinding, child `RoleBinding`, with `rbac`. */
+  public readonly roleBinding?: ApiObject;
+
+  public constructor(scope: Construct, id: string, props: StockPrefectAgentProps = {}) {
+    super(scope, id);
+    this.check(props);
+    const namespace = props.namespace ?? 'default';
+    const labels = { app: 'prefect-agent' };
+
+    this.deployment = addObject(
+      this,
+      'Resource',
+      k8s.KubeDeployment.manifest({
+        metadata: { name: 'prefect-agent', labels },
+        spec: {
+          replicas: 1,
+          selector: { matchLabels: labels },
+          template: {
+            metadata: { labels },
+            spec: {
+              imagePullSecrets: props.imagePullSecrets === undefined ? undefined : [{ name: props.imagePullSecrets }],
+              containers: [
+                {
+                  name: 'agent',
+                  image: `prefecthq/prefect:${props.latest ? 'latest' : '1.4.1-python3.7'}`,
+                  imagePullPolicy: 'Always',
+                  command: ['/bin/bash', '-c'],
+                  args: [
+                    ['prefect agent kubernetes start', ...(props.agentConfigId ? [`--agent-config-id ${props.agentConfigId}`] : [])].join(
+                      ' ',
+                    ),
+                  ],
+                  env: renderEnv(props, namespace),
+                  livenessProbe: {
+                    httpGet: { path: '/api/health', port: k8s.IntOrString.fromNumber(8080) },
+                    initialDelaySeconds: 40,
+                    periodSeconds: 40,
+                    failureThreshold: 2,
+                  },
+                },
+              ],
+            },
+          },
+        },
+      }),
+    );
+    if (props.rbac) {
+      const metadata = { name: 'prefect-agent-rbac', namespace };
+      this.role = addObject(
+        this,
+        'Role',
+        k8s.KubeRole.manifest({
+          metadata,
+          rules: [
+            { apiGroups: ['batch', 'extensions'], resources: ['jobs'], verbs: ['*'] },
+            { apiGroups: [''], resources: ['events', 'pods'], verbs: ['*'] },
+          ],
+        }),
+      );
+      this.roleBinding = addObject(
+        this,
+        'RoleBinding',
+        k8s.KubeRoleBinding.manifest({
+          metadata,
+          subjects: [{ kind: 'ServiceAccount', name: 'default' }],
+          roleRef: { kind: 'Role', name: metadata.name, apiGroup: 'rbac.authorization.k8s.io' },
+        }),
+      );
+    }
+  }
+
+  private check(props: StockPrefectAgentProps): void {
+    if (props.tenantId !== undefined) checkUuid(this, 'tenantId', props.tenantId);
+    if (props.agentConfigId !== undefined) checkUuid(this, 'agentConfigId', props.agentConfigId);
+    if (props.api !== undefined) checkApiUrl(this, 'api', props.api);
+    if (props.namespace !== undefined) checkDnsLabel(this, 'namespace', props.namespace);
+    if (props.imagePullSecrets !== undefined) checkDnsSubdomain(this, 'imagePullSecrets', props.imagePullSecrets);
+    if (props.serviceAccountName !== undefined) checkDnsSubdomain(this, 'serviceAccountName', props.serviceAccountName);
+    checkAgentLabels(this, props.labels ?? []);
+    for (const [name, value] of Object.entries(props.env ?? {})) checkEnvText(this, `env.${checkEnvName(this, 'env', name)}`, value);
+  }
+}
+
+/** In the order, and with the dead variables, of agent/kubernetes/deployment.yaml of Prefect 1.4.1. */
+function renderEnv(props: StockPrefectAgentProps, namespace: string): k8s.EnvVar[] {
+  const env = props.env ?? {};
+  return [
+    { name: 'PREFECT__CLOUD__AGENT__AUTH_TOKEN', value: props.key ?? '' },
+    { name: 'PREFECT__CLOUD__API', value: props.api ?? 'https://api.prefect.io' },
+    { name: 'NAMESPACE', value: namespace },
+    { name: 'IMAGE_PULL_SECRETS', value: props.imagePullSecrets ?? '' },
+    { name: 'PREFECT__CLOUD__AGENT__LABELS', value: reprList([...(props.labels ?? [])].sort(compareCodePoints)) },
+    { name: 'JOB_MEM_REQUEST', value: props.memRequest ?? '' },
+    { name: 'JOB_MEM_LIMIT', value: props.memLimit ?? '' },
+    { name: 'JOB_CPU_REQUEST', value: props.cpuRequest ?? '' },
+    { name: 'JOB_CPU_LIMIT', value: props.cpuLimit ?? '' },
+    { name: 'IMAGE_PULL_POLICY', value: props.imagePullPolicy ?? '' },
+    { name: 'SERVICE_ACCOUNT_NAME', value: props.serviceAccountName ?? '' },
+    { name: 'PREFECT__BACKEND', value: props.backend ?? PrefectBackend.CLOUD },
+    { name: 'PREFECT__CLOUD__AGENT__AGENT_ADDRESS', value: 'http://:8080' },
+    { name: 'PREFECT__CLOUD__API_KEY', value: props.key ?? '' },
+    { name: 'PREFECT__CLOUD__TENANT_ID', value: props.tenantId ?? '' },
+    ...(Object.keys(env).length > 0 ? [{ name: 'PREFECT__CLOUD__AGENT__ENV_VARS', value: jsonDumps(env) }] : []),
+  ];
+}

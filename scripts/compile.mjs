@@ -1,0 +1,13 @@
+// Compiles the library with jsii into build/ and puts the programs that it mounts beside the JavaScript.
+import { spawnSync } from 'node:child_process';
+import { cpSync, rmSync } from 'node:fs';
+
+// reserved-word: C# is no target, and "namespace" is the word of Kubernetes and Prefect.
+rmSync('build', { recursive: true, force: true });
+const { status } = spawnSync(
+  'jsii',
+  ['--tsconfig', 'tsconfig.lib.json', '--validate-tsconfig', 'minimal', '--silence-warnings', 'reserved-word'],
+  { stdio: 'inherit' },
+);
+if (status !== 0) process.exit(status ?? 1);
+cpSync('lib/python', 'build/lib/python', { recursive: true, filter: (path) => !path.includes('__pycache__') });
