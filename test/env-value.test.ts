@@ -1,0 +1,18 @@
+import { ConfigMapKeyRef, EnvValue, SecretKeyRef } from '../lib';
+
+test('a literal', () => expect(EnvValue.of('a')._source).toEqual({ value: 'a' }));
+test('a key of a Secret', () => {
+  expect(EnvValue.fromSecret(SecretKeyRef.of('s', 'k'))._source).toEqual({ valueFrom: { secretKeyRef: { name: 's', key: 'k' } } });
+});
+test('a key of a ConfigMap', () => {
+  expect(EnvValue.fromConfigMap(ConfigMapKeyRef.of('c', 'k'))._source).toEqual({ valueFrom: { configMapKeyRef: { name: 'c', key: 'k' } } });
+});
+test.each(['metadata.uid', 'status.hostIP', "metadata.labels['app']", "metadata.annotations['example.com/a']"])(
+  'the field %s',
+  (fieldPath) => {
+    expect(EnvValue.fromField(fieldPath)._source).toEqual({ valueFrom: { fieldRef: { fieldPath } } });
+  },
+);
+test.each(['spec.containers', 'metadata.labels', 'metadata.labels[app]', ''])('refuses the field %p', (fieldPath) => {
+  expect(() => EnvValue.fromField(fieldPath)).toThrow(`EnvValue: fieldPath is "${fieldPath}": it must be one of metadata.name`);
+});

@@ -1,0 +1,20 @@
+import { Size } from 'cdk8s';
+import { Cpu, PrefectAgent, PrefectApi } from '../lib';
+import { container, only, synth } from './support';
+
+test('millis', () => expect(Cpu.millis(250).millicores).toBe(250));
+test('units', () => expect(Cpu.units(0.1).millicores).toBe(100));
+test.each([0, -1, 0.5, Number.NaN])('refuses %p millis', (amount) => {
+  expect(() => Cpu.millis(amount)).toThrow(/^Cpu: millis is .*: it must be a positive whole number of thousandths of a CPU/);
+});
+
+test.each([
+  [Size.kibibytes(100), '100Ki'],
+  [Size.mebibytes(512), '512Mi'],
+  [Size.mebibytes(2048), '2Gi'],
+  [Size.gibibytes(1.5), '1536Mi'],
+])('sizes are written in the largest whole unit', (memoryLimit, expected) => {
+  const api = PrefectApi.server({ url: 'http://prefect' });
+  const manifests = synth((chart) => new PrefectAgent(chart, 'Agent', { api, resources: { memoryLimit } }));
+  expect(container(only('Deployment', manifests)).resources).toEqual({ limits: { memory: expected } });
+});
