@@ -22,7 +22,6 @@ export function renderAgentArgs(where: Where, props: AgentSettings): string[] {
     ...Object.entries(props.flowEnvVars ?? {}).map(([name, value]) => `--env=${checkFlowEnvVar(where, name, value)}`),
     ...(props.agentConfigId === undefined ? [] : [`--agent-config-id=${props.agentConfigId}`]),
     ...((props.sendFlowRunLogs ?? true) ? [] : ['--no-cloud-logs']),
-    ...((props.deleteFinishedJobs ?? true) ? [] : ['--disable-job-deletion']),
     // The kubelet expands $(NAME) in arguments and reads $$ as $.
   ].map((arg) => arg.replaceAll('$', '$$$$'));
 }
@@ -41,6 +40,8 @@ export function renderAgentEnv(where: Where, props: AgentSettings, api: PrefectA
   if (props.logFormat !== undefined) checkLogFormat(where, props.logFormat);
   return [
     { name: 'NAMESPACE', value: flowNamespace },
+    // To the letter: "false" would be true. What --disable-job-deletion does depends on the release of click.
+    ...((props.deleteFinishedJobs ?? true) ? [] : [{ name: 'DELETE_FINISHED_JOBS', value: 'False' }]),
     { name: 'PREFECT__BACKEND', value: api.backend },
     { name: 'PREFECT__CLOUD__API', value: api.url },
     ...(api.tenantId === undefined ? [] : [{ name: 'PREFECT__CLOUD__TENANT_ID', value: api.tenantId }]),

@@ -9,24 +9,10 @@ export function jsonDumps(values: Record<string, string>): string {
   return `{${pairs.join(', ')}}`;
 }
 
-/** Order of Python's `sorted`: by code point, where JavaScript's is by UTF-16 unit. */
-export function compareCodePoints(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
+/** Of text without control characters and with Latin letters only: which others Python escapes depends on its version. */
 function repr(value: string): string {
   const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
-  const escaped = value
-    .replaceAll('\\', '\\\\')
-    .replaceAll(quote, `\\${quote}`)
-    .replace(/[\p{C}\p{Z}]/gu, (char) => (char === ' ' ? char : escapeSequence(char.codePointAt(0) as number)));
-  return quote + escaped + quote;
-}
-
-function escapeSequence(codePoint: number): string {
-  const hex = codePoint.toString(16);
-  if (codePoint <= 0xff) return `\\x${hex.padStart(2, '0')}`;
-  return codePoint <= 0xffff ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
+  return quote + value.replaceAll('\\', '\\\\').replaceAll(quote, `\\${quote}`) + quote;
 }
 
 function asciiJson(value: string): string {

@@ -3,7 +3,8 @@ import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkAgentLabels, checkApiUrl, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkEnvText, checkUuid } from './_checks';
 import { addObject } from './_object';
-import { compareCodePoints, jsonDumps, reprList } from './_python';
+import { jsonDumps, reprList } from './_python';
+import { refuse } from './_refuse';
 import { PrefectBackend } from './prefect-api';
 
 /** Properties of `StockPrefectAgent`: the flags of `prefect agent kubernetes install`, under their own names. */
@@ -207,6 +208,16 @@ export class StockPrefectAgent extends Construct {
     if (props.imagePullSecrets !== undefined) checkDnsSubdomain(this, 'imagePullSecrets', props.imagePullSecrets);
     if (props.serviceAccountName !== undefined) checkDnsSubdomain(this, 'serviceAccountName', props.serviceAccountName);
     checkAgentLabels(this, props.labels ?? []);
+    for (const [i, label] of (props.labels ?? []).entries()) {
+      if (!/^[ -~\u00a1-\u00ac\u00ae-\u024f]*$/.test(label)) {
+        refuse(this, {
+          prop: `labels[${i}]`,
+          value: label,
+          allowed: 'must be of ASCII characters and Latin letters: how the CLI writes others depends on the Python that runs it',
+          remedy: 'adopt this install with PrefectAgent directly',
+        });
+      }
+    }
     for (const [name, value] of Object.entries(props.env ?? {})) checkEnvText(this, `env.${checkEnvName(this, 'env', name)}`, value);
   }
 }
@@ -219,7 +230,7 @@ function renderEnv(props: StockPrefectAgentProps, namespace: string): k8s.EnvVar
     { name: 'PREFECT__CLOUD__API', value: props.api ?? 'https://api.prefect.io' },
     { name: 'NAMESPACE', value: namespace },
     { name: 'IMAGE_PULL_SECRETS', value: props.imagePullSecrets ?? '' },
-    { name: 'PREFECT__CLOUD__AGENT__LABELS', value: reprList([...(props.labels ?? [])].sort(compareCodePoints)) },
+    { name: 'PREFECT__CLOUD__AGENT__LABELS', value: reprList([...(props.labels ?? [])].sort()) },
     { name: 'JOB_MEM_REQUEST', value: props.memRequest ?? '' },
     { name: 'JOB_MEM_LIMIT', value: props.memLimit ?? '' },
     { name: 'JOB_CPU_REQUEST', value: props.cpuRequest ?? '' },

@@ -118,9 +118,10 @@ describe('what Prefect reads', () => {
     expect(args({ agentConfigId: id })).toEqual([`--agent-config-id=${id}`]);
   });
   test('sendFlowRunLogs', () => expect(args({ sendFlowRunLogs: false })).toEqual(['--no-cloud-logs']));
-  test('deleteFinishedJobs', () => expect(args({ deleteFinishedJobs: false })).toEqual(['--disable-job-deletion']));
-  test('the defaults of the other switches need no argument', () => {
-    expect(args({ sendFlowRunLogs: true, deleteFinishedJobs: true })).toEqual([]);
+  test('deleteFinishedJobs', () => expect(literalEnv(deployment({ deleteFinishedJobs: false })).DELETE_FINISHED_JOBS).toBe('False'));
+  test('what is Prefect’s default is not written', () => {
+    expect(args({ sendFlowRunLogs: true })).toEqual([]);
+    expect(literalEnv(deployment({ deleteFinishedJobs: true }))).not.toHaveProperty('DELETE_FINISHED_JOBS');
   });
 
   test('flowNamespace', () => expect(literalEnv(deployment({ flowNamespace: 'flows' })).NAMESPACE).toBe('flows'));

@@ -46,6 +46,7 @@ describe('refuses', () => {
   test.each<[string, StockPrefectAgentProps, string]>([
     ['a blank label', { labels: [''] }, 'labels[0] is "": it must not be blank'],
     ['a label given twice', { labels: ['a', 'a'] }, 'labels[1] is "a": it must not be given twice'],
+    ['a label that the CLI writes in ways', { labels: ['数据'] }, 'labels[0] is "数据": it must be of ASCII characters and Latin letters'],
     ['a tenant that is no UUID', { tenantId: 'team' }, 'tenantId is "team": it must be a UUID'],
     ['an agent config that the shell would run', { agentConfigId: 'x; id' }, 'agentConfigId is "x; id": it must be a UUID'],
     ['a URL without a scheme', { api: 'prefect:4200' }, 'api is "prefect:4200": it must be a URL'],

@@ -1,0 +1,186 @@
+"""Asks the real Prefect. Each line of standard input is a question, each line of standard output its answer, both JSON.
+
+install: what `prefect agent kubernetes install ARGS` prints, as parsed YAML
+agent:   what an agent makes of the environment, files and arguments of its container
+facts:   what Prefect's own code says, for lists that the library has to repeat
+"""
+import io
+import json
+import logging
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+LIST_MODULES = """
+import json, sys
+import prefect.agent.kubernetes, prefect.cli
+print(json.dumps([name for name in sys.modules if name.split(".")[0] not in ("prefect", "__main__")]))
+"""
+
+
+def import_all_but_prefect() -> None:
+    """Prefect reads its configuration when it is imported, so each agent imports it anew; nothing else needs to be."""
+    modules = subprocess.run([sys.executable, "-c", LIST_MODULES], check=True, capture_output=True, text=True).stdout
+    for name in json.loads(modules.splitlines()[-1]):
+        try:
+            __import__(name)
+        except ImportError:
+            pass  # platform modules that import themselves only from their package
+
+
+def in_child(answer) -> object:
+    """Runs `answer` in a fork, so that nothing of it stays."""
+    assert "prefect" not in sys.modules, "ask another oracle: this one has imported Prefect"
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            result = {"answer": answer()}
+        except BaseException:
+            result = {"error": traceback.format_exc()}
+        with os.fdopen(write, "w") as out:
+            json.dump(result, out)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as source:
+        result = json.load(source)
+    os.waitpid(child, 0)
+    if "error" in result:
+        raise RuntimeError(result["error"])
+    return result["answer"]
+
+
+def install(args: list) -> list:
+    import yaml
+    from click.testing import CliRunner
+    from prefect.cli import cli
+
+    result = CliRunner().invoke(cli, ["agent", "kubernetes", "install", *args], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return list(yaml.safe_load_all(result.output))
+
+
+class Started(Exception):
+    """The agent is configured; what would follow is the network."""
+
+
+def agent(container: dict) -> dict:
+    with tempfile.TemporaryDirectory() as root:
+        for path, content in container["files"].items():
+            file = Path(root + path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+        Path(root, "tmp").mkdir()
+
+        mounted = re.compile("(^|=)(?=(%s)(/|$))" % "|".join(map(re.escape, container["mountPaths"])))
+
+        def inside(value: str) -> str:
+            return mounted.sub(lambda match: match[1] + root, value, count=1)
+
+        # Exactly the container's environment, with what its image and Kubernetes bring.
+        os.environ.clear()
+        os.environ.update({"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"})
+        os.environ.update({name: inside(value) for name, value in container["env"].items()})
+        program, launcher, *args = container["args"]
+        assert program == "python3"
+        sys.argv = [inside(launcher), *(inside(arg) if arg.startswith(("--signs=", "--api-key-file=")) else arg for arg in args)]
+        sys.stdout = io.StringIO()
+
+        import kubernetes
+        import prefect.agent.agent
+
+        reports = []
+
+        def start(self) -> None:
+            reports.append(report(self))
+            raise Started
+
+        kubernetes.config.load_incluster_config = lambda: None
+        prefect.agent.agent.Agent.start = start
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except Started:
+            pass
+        return reports[0]
+
+
+def report(self) -> dict:
+    import prefect
+
+    pool = self.batch_client.api_client.rest_client.pool_manager.connection_pool_kw
+    # Prefect makes its context's configuration current while it starts an agent; requests read that one.
+    config = prefect.context.config
+    return {
+        "name": self.name,
+        "labels": self.labels,
+        "flowEnvVars": dict(self.env_vars),
+        "agentConfigId": self.agent_config_id,
+        "agentAddress": self.agent_address,
+        "namespace": self.namespace,
+        "serviceAccountName": self.service_account_name,
+        "imagePullSecrets": self.image_pull_secrets,
+        "deleteFinishedJobs": self.delete_finished_jobs,
+        "sendFlowRunLogs": self.log_to_cloud,
+        "kubernetesKeepAlive": "socket_options" in pool,
+        "backend": config.backend,
+        "url": config.cloud.api,
+        "apiServer": self.client.api_server,
+        "apiKey": self.client.api_key,
+        "tenantId": self.client._tenant_id,
+        "requestTimeout": config.cloud.request_timeout,
+        "level": logging.getLevelName(self.logger.level),
+        "flowLevel": config.logging.level,
+        "logFormat": self.logger.handlers[0].formatter._fmt,
+    }
+
+
+def facts(_) -> dict:
+    import prefect
+    from prefect.agent.kubernetes import KubernetesAgent
+    from prefect.cli.agent import kubernetes as kubernetes_cli
+    from prefect.configuration import Config
+    from prefect.utilities.graphql import GraphQLResult
+
+    import kubernetes
+
+    kubernetes.config.load_incluster_config = lambda: None
+    prefect.config.cloud.tenant_id = prefect.context.config.cloud.tenant_id = "11111111-2222-3333-4444-555555555555"
+    flow_run = {"id": "run", "flow": {"id": "flow", "core_version": "1.4.1", "storage": {"type": "Local"}}, "run_config": None}
+
+    def job_env(env_vars: dict) -> dict:
+        job = KubernetesAgent(env_vars=env_vars).generate_job_spec(GraphQLResult(flow_run))
+        return {entry["name"]: entry["value"] for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+    marked = job_env({name: "ours" for name in job_env({})})
+    return {
+        "configKeys": [key for key in dir(Config) if not key.startswith("_")],
+        "forcedFlowEnv": sorted(name for name, value in marked.items() if value != "ours"),
+        "installFlags": flags(kubernetes_cli.commands["install"]),
+        "startFlags": flags(kubernetes_cli.commands["start"]),
+    }
+
+
+def flags(command) -> list:
+    return sorted(max(parameter.opts, key=len) for parameter in command.params)
+
+
+def main() -> None:
+    import_all_but_prefect()
+    # An agent's Prefect must not have been imported before, so only the other questions are answered in this process.
+    questions = {"install": install, "facts": facts, "agent": lambda container: in_child(lambda: agent(container))}
+    for line in sys.stdin:
+        [(name, value)] = json.loads(line).items()
+        try:
+            result = {"answer": questions[name](value)}
+        except Exception:
+            result = {"error": traceback.format_exc()}
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
