@@ -1,5 +1,5 @@
 import { App, Chart } from 'cdk8s';
-import { PrefectAgent, PrefectApi, SecretKeyRef } from './lib';
+import { PrefectAgent, PrefectApi, SecretKeyRef } from 'cdk8s-prefect';
 
 const app = new App();
 const chart = new Chart(app, 'prefect', { namespace: 'default' });

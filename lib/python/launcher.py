@@ -5,6 +5,7 @@ usage: launcher.py --signs DIRECTORY [--api-key-file FILE] agent kubernetes star
 `alive` in DIRECTORY is touched before each request that the polling loop sends, `polled` after each answer to "what is
 ready to run?". The agent's own /api/health answers even when its loop is stuck, so it proves neither.
 """
+
 import argparse
 import os
 import signal

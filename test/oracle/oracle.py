@@ -4,6 +4,7 @@ install: what `prefect agent kubernetes install ARGS` prints, as parsed YAML
 agent:   what an agent makes of the environment, files and arguments of its container
 facts:   what Prefect's own code says, for lists that the library has to repeat
 """
+
 import io
 import json
 import logging
@@ -77,14 +78,16 @@ def agent(container: dict) -> dict:
             file.write_text(content)
         Path(root, "tmp").mkdir()
 
-        mounted = re.compile("(^|=)(?=(%s)(/|$))" % "|".join(map(re.escape, container["mountPaths"])))
+        mounted = re.compile(f"(^|=)(?=({'|'.join(map(re.escape, container['mountPaths']))})(/|$))")
 
         def inside(value: str) -> str:
             return mounted.sub(lambda match: match[1] + root, value, count=1)
 
         # Exactly the container's environment, with what its image and Kubernetes bring.
         os.environ.clear()
-        os.environ.update({"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"})
+        os.environ.update(
+            {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+        )
         os.environ.update({name: inside(value) for name, value in container["env"].items()})
         program, launcher, *args = container["args"]
         assert program == "python3"
@@ -140,13 +143,12 @@ def report(self) -> dict:
 
 
 def facts(_) -> dict:
+    import kubernetes
     import prefect
     from prefect.agent.kubernetes import KubernetesAgent
     from prefect.cli.agent import kubernetes as kubernetes_cli
     from prefect.configuration import Config
     from prefect.utilities.graphql import GraphQLResult
-
-    import kubernetes
 
     kubernetes.config.load_incluster_config = lambda: None
     prefect.config.cloud.tenant_id = prefect.context.config.cloud.tenant_id = "11111111-2222-3333-4444-555555555555"
