@@ -61,7 +61,6 @@ function configString(value: string): string {
 
 /** Names that have a prop, or that Prefect 1.4.1 does not read, each with what to do instead. */
 const OWNED_ENV: Record<string, string> = {
-  HOME: 'it is the only place where the agent may write',
   NAMESPACE: 'use the prop flowNamespace',
   SERVICE_ACCOUNT_NAME: "it would overwrite the Job template's account: set it in the template or in KubernetesRun",
   IMAGE_PULL_SECRETS: "it would overwrite the Job template's pull secrets: set them in the template or in KubernetesRun",

@@ -9,39 +9,6 @@ import type { Volume } from './volume';
 
 type Where = Parameters<typeof refuse>[0];
 
-/** Uid and gid of our containers: above 10000, so that they are nobody on the node. */
-const USER = 10001;
-
-/**
- * The pod's half of Pod Security "restricted".
- * @see https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
- */
-export const RESTRICTED_POD: k8s.PodSecurityContext = {
-  runAsNonRoot: true,
-  runAsUser: USER,
-  runAsGroup: USER,
-  fsGroup: USER,
-  seccompProfile: { type: 'RuntimeDefault' },
-};
-
-/** The container's half of Pod Security "restricted", and a root file system that nobody writes to. */
-export const RESTRICTED_CONTAINER: k8s.SecurityContext = {
-  allowPrivilegeEscalation: false,
-  readOnlyRootFilesystem: true,
-  capabilities: { drop: ['ALL'] },
-};
-
-/** The account's token as Kubernetes itself would mount it, but asked for in so many words. */
-export const SERVICE_ACCOUNT_TOKEN: Omit<k8s.Volume, 'name'> = {
-  projected: {
-    sources: [
-      { serviceAccountToken: { path: 'token', expirationSeconds: 3607 } },
-      { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-      { downwardApi: { items: [{ path: 'namespace', fieldRef: { fieldPath: 'metadata.namespace' } }] } },
-    ],
-  },
-};
-
 /** Fields of a pod's spec that have a prop (named here) or that the constructs need for themselves. */
 const OWNED_FIELDS: Record<string, string> = {
   affinity: 'use the prop affinity',
@@ -90,14 +57,18 @@ export function renderPodMetadata(where: Where, options: PodOptions, labels: Rec
   return { labels: { ...options.podLabels, ...labels }, annotations: nonEmpty({ ...options.podAnnotations, ...annotations }) };
 }
 
-/** Environment variables in the order given. */
-export function renderEnv(where: Where, env: Record<string, EnvValue>): k8s.EnvVar[] {
+/** The user's environment variables, in the order given. Kubernetes would let the second of two win, in silence. */
+export function renderEnv(where: Where, env: Record<string, EnvValue>, own: k8s.EnvVar[]): k8s.EnvVar[] {
+  for (const { name } of own) {
+    if (name in env)
+      refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env: the construct sets it', remedy: 'leave it out' });
+  }
   return Object.entries(env).map(([name, value]) => ({ name: checkEnvName(where, 'env', name), ...value._source }));
 }
 
 /** A construct's own volumes, by name, and the user's after them. No mount may hide another. */
-export function renderVolumes(where: Where, own: Record<string, OwnVolume>, volumes: Record<string, Volume>) {
-  const all: Record<string, OwnVolume> = { ...own };
+export function renderVolumes(where: Where, own: Record<string, MountedVolume>, volumes: Record<string, Volume>) {
+  const all: Record<string, MountedVolume> = { ...own };
   const paths = new Map(Object.entries(own).flatMap(([name, { mounts }]) => mounts.map(({ mountPath }) => [mountPath, name])));
   for (const [name, { _source: source, _mount: mount }] of Object.entries(volumes)) {
     checkDnsLabel(where, 'volumes', name);
@@ -128,7 +99,8 @@ export function renderVolumes(where: Where, own: Record<string, OwnVolume>, volu
   };
 }
 
-export interface OwnVolume {
+/** A volume and each place where its container sees it. */
+export interface MountedVolume {
   readonly source: Omit<k8s.Volume, 'name'>;
   readonly mounts: Omit<k8s.VolumeMount, 'name'>[];
 }

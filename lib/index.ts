@@ -1,5 +1,6 @@
 export * from './agent-rbac';
 export * from './agent-settings';
+export * from './container-options';
 export * from './debug-config';
 export * from './env-value';
 export * from './key-ref';

@@ -1,15 +1,5 @@
 import type { Duration } from 'cdk8s';
 
-/** When the kubelet pulls a container's image. */
-export enum ImagePullPolicy {
-  /** At every start: a changed tag is noticed, and the right to pull is checked. */
-  ALWAYS = 'Always',
-  /** Only when the node does not have it. */
-  IF_NOT_PRESENT = 'IfNotPresent',
-  /** Never: the node must have it. */
-  NEVER = 'Never',
-}
-
 /** What a taint does to pods that do not tolerate it. */
 export enum TaintEffect {
   /** The pod is not scheduled there. */

@@ -1,39 +1,27 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ApiObject, Chart, Size } from 'cdk8s';
+import { type ApiObject, Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkAgentEnv, renderAgentArgs, renderAgentEnv } from './_agent-settings';
-import { checkDnsLabel, checkDnsSubdomain, checkImage } from './_checks';
-import { renderEgress, renderProxy } from './_network';
+import { checkDnsLabel, checkDnsSubdomain } from './_checks';
+import { renderHardenedPod } from './_hardened-pod';
+import { renderEgress } from './_network';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
-import {
-  type OwnVolume,
-  RESTRICTED_CONTAINER,
-  RESTRICTED_POD,
-  renderEnv,
-  renderPodMetadata,
-  renderPodOptions,
-  renderResources,
-  renderVolumes,
-  SERVICE_ACCOUNT_TOKEN,
-  verbatimPodFields,
-} from './_pod';
+import { verbatimPodFields } from './_pod';
 import { refuse } from './_refuse';
 import { AgentRbac } from './agent-rbac';
 import type { AgentSettings } from './agent-settings';
+import type { ContainerOptions } from './container-options';
 import { DebugConfig } from './debug-config';
-import type { EnvValue } from './env-value';
-import type { ConfigMapKeyRef } from './key-ref';
-import type { EgressRule, HttpProxy } from './network';
-import { ImagePullPolicy, type PodOptions } from './pod-options';
+import type { EgressRule } from './network';
+import type { PodOptions } from './pod-options';
 import type { PrefectApi } from './prefect-api';
 import { type ContainerResources, Cpu } from './resources';
-import type { Volume } from './volume';
 
 /** Properties of `PrefectAgent`. */
-export interface PrefectAgentProps extends AgentSettings, PodOptions {
+export interface PrefectAgentProps extends AgentSettings, ContainerOptions, PodOptions {
   /** Where Prefect's API is, and how to authenticate. */
   readonly api: PrefectApi;
   /**
@@ -57,18 +45,6 @@ export interface PrefectAgentProps extends AgentSettings, PodOptions {
    */
   readonly resourceName?: string;
   /**
-   * Image of the agent, with a tag other than latest, a sha256 digest, or both. It needs Prefect 1 and its kubernetes extra.
-   *
-   * @default 'prefecthq/prefect:1.4.1-python3.9'
-   */
-  readonly image?: string;
-  /**
-   * When the image is pulled.
-   *
-   * @default ImagePullPolicy.ALWAYS
-   */
-  readonly imagePullPolicy?: ImagePullPolicy;
-  /**
    * An existing service account in the chart's namespace. Its rights are then yours to grant: see `AgentRbac`.
    *
    * @default - an `AgentRbac` is made
@@ -80,30 +56,6 @@ export interface PrefectAgentProps extends AgentSettings, PodOptions {
    * @default - requests 100m CPU, 256Mi memory, 64Mi disk; limits 512Mi memory, 256Mi disk; no CPU limit (PrefectHQ/prefect#3942)
    */
   readonly resources?: ContainerResources;
-  /**
-   * Environment variables of the agent itself, beside those that have a prop.
-   *
-   * @default - none
-   */
-  readonly env?: { [name: string]: EnvValue };
-  /**
-   * Volumes of the agent, by name.
-   *
-   * @default - none
-   */
-  readonly volumes?: { [name: string]: Volume };
-  /**
-   * Proxy to Prefect's API, for the agent alone: flow runs get theirs with `flowEnvVars`.
-   *
-   * @default - none
-   */
-  readonly proxy?: HttpProxy;
-  /**
-   * Certificate authorities (PEM) that the agent trusts for Prefect's API, instead of those of its image.
-   *
-   * @default - those of the image
-   */
-  readonly certificateAuthorities?: ConfigMapKeyRef;
   /**
    * Where the agent may connect to, beside DNS: it needs the Kubernetes API and Prefect's. (Nothing may ever connect to it.)
    *
@@ -205,7 +157,7 @@ export class PrefectAgent extends Construct {
     labels: Record<string, string>,
     launcherName: string,
   ): k8s.PodTemplateSpec {
-    const { api, debug, certificateAuthorities: ca } = props;
+    const { api, debug } = props;
     if (debug !== undefined && debug.namespace !== namespace) {
       refuse(this, {
         prop: 'debug',
@@ -214,88 +166,41 @@ export class PrefectAgent extends Construct {
         remedy: "make it in the agent's chart",
       });
     }
-    const userEnv = renderEnv(this, props.env ?? {});
-    checkAgentEnv(
-      this,
-      userEnv.map(({ name }) => name),
-    );
-    const own: Record<string, OwnVolume> = {
-      launcher: { source: { configMap: { name: launcherName } }, mounts: [{ mountPath: '/etc/prefect/launcher', readOnly: true }] },
-      scratch: {
-        source: { emptyDir: {} },
-        mounts: [
-          { mountPath: '/home/prefect', subPath: 'home' },
-          { mountPath: '/tmp', subPath: 'tmp' },
-        ],
-      },
-      token: { source: SERVICE_ACCOUNT_TOKEN, mounts: [{ mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true }] },
-      ...(api.apiKey && {
-        'api-key': {
-          source: { secret: { secretName: api.apiKey.name, items: [{ key: api.apiKey.key, path: 'key' }] } },
-          mounts: [{ mountPath: '/etc/prefect/api-key', readOnly: true }],
-        },
-      }),
-      ...(debug && {
-        config: { source: { configMap: { name: debug.configMapName } }, mounts: [{ mountPath: '/etc/prefect/config', readOnly: true }] },
-      }),
-      ...(ca && {
-        ca: {
-          source: { configMap: { name: ca.name, items: [{ key: ca.key, path: 'ca.crt' }] } },
-          mounts: [{ mountPath: '/etc/prefect/ca', readOnly: true }],
-        },
-      }),
-    };
-    const { volumes, volumeMounts } = renderVolumes(this, own, props.volumes ?? {});
-    const image = props.image ?? 'prefecthq/prefect:1.4.1-python3.9';
-    checkImage(this, 'image', image);
-
-    return {
-      metadata: renderPodMetadata(
-        this,
-        props,
-        { ...Chart.of(this).labels, ...labels },
-        debug ? { 'checksum/config-toml': debug.checksum } : {},
-      ),
-      spec: {
-        ...renderPodOptions(this, props),
-        serviceAccountName: this.serviceAccountName,
-        automountServiceAccountToken: false,
-        securityContext: RESTRICTED_POD,
-        containers: [
-          {
-            name: 'agent',
-            image,
-            imagePullPolicy: props.imagePullPolicy ?? ImagePullPolicy.ALWAYS,
-            // Arguments only: the image's entrypoint is tini, which passes signals on, and entrypoint.sh.
-            args: [
-              'python3',
-              '/etc/prefect/launcher/launcher.py',
-              '--signs=/tmp',
-              ...(api.apiKey ? ['--api-key-file=/etc/prefect/api-key/key'] : []),
-              'agent',
-              'kubernetes',
-              'start',
-              ...renderAgentArgs(this, props),
-            ],
-            env: [
-              ...renderAgentEnv(this, props, api, this.flowNamespace),
-              { name: 'HOME', value: '/home/prefect' },
-              ...(debug ? [{ name: 'PREFECT__USER_CONFIG_PATH', value: `/etc/prefect/config/${DebugConfig._FILE}` }] : []),
-              ...(ca ? [{ name: 'REQUESTS_CA_BUNDLE', value: '/etc/prefect/ca/ca.crt' }] : []),
-              ...(props.proxy ? renderProxy(this, props.proxy) : []),
-              ...userEnv,
-            ],
-            resources: renderResources(this, props.resources ?? DEFAULT_RESOURCES),
-            securityContext: RESTRICTED_CONTAINER,
-            // A poll's requests last up to 5 minutes when the API does not answer; see launcher.py for the signs.
-            livenessProbe: { exec: { command: newerThanFiveMinutes('/tmp/alive') }, periodSeconds: 30, timeoutSeconds: 10 },
-            readinessProbe: { exec: { command: newerThanFiveMinutes('/tmp/polled') }, periodSeconds: 10, timeoutSeconds: 10 },
-            volumeMounts,
+    checkAgentEnv(this, Object.keys(props.env ?? {}));
+    return renderHardenedPod(this, props, {
+      name: 'agent',
+      serviceAccountName: this.serviceAccountName,
+      labels,
+      annotations: debug ? { 'checksum/config-toml': debug.checksum } : {},
+      args: [
+        'python3',
+        '/etc/prefect/launcher/launcher.py',
+        '--signs=/tmp',
+        ...(api.apiKey ? ['--api-key-file=/etc/prefect/api-key/key'] : []),
+        'agent',
+        'kubernetes',
+        'start',
+        ...renderAgentArgs(this, props),
+      ],
+      env: [
+        ...renderAgentEnv(this, props, api, this.flowNamespace),
+        ...(debug ? [{ name: 'PREFECT__USER_CONFIG_PATH', value: `/etc/prefect/config/${DebugConfig._FILE}` }] : []),
+      ],
+      files: {
+        launcher: { mountPath: '/etc/prefect/launcher', source: { configMap: { name: launcherName } } },
+        ...(api.apiKey && {
+          'api-key': {
+            mountPath: '/etc/prefect/api-key',
+            source: { secret: { secretName: api.apiKey.name, items: [{ key: api.apiKey.key, path: 'key' }] } },
           },
-        ],
-        volumes,
+        }),
+        ...(debug && { config: { mountPath: '/etc/prefect/config', source: { configMap: { name: debug.configMapName } } } }),
       },
-    };
+      resources: props.resources ?? DEFAULT_RESOURCES,
+      // A poll's requests last up to 5 minutes when the API does not answer; see launcher.py for the signs.
+      livenessProbe: { exec: { command: newerThanFiveMinutes('/tmp/alive') }, periodSeconds: 30, timeoutSeconds: 10 },
+      readinessProbe: { exec: { command: newerThanFiveMinutes('/tmp/polled') }, periodSeconds: 10, timeoutSeconds: 10 },
+    });
   }
 }
 

@@ -310,6 +310,11 @@ describe('refuses', () => {
       { env: { PREFECT__CLOUD__API_KEY: EnvValue.of('s3cret') } },
       'env.PREFECT__CLOUD__API_KEY must not be set in env',
     ],
+    [
+      'a variable that the construct sets',
+      { env: { HOME: EnvValue.of('/root') } },
+      'env.HOME must not be set in env: the construct sets it',
+    ],
     ['a setting that has a prop', { env: { PREFECT__cloud__agent__labels: EnvValue.of('[]') } }, 'use the prop labels'],
     [
       'a setting that Prefect does not read',
@@ -364,7 +369,7 @@ describe('refuses', () => {
     [
       'a volume of a name that is taken',
       { volumes: { token: Volume.emptyDir({ mountPath: '/x' }) } },
-      'volumes is "token": it must not be one of launcher, scratch, token, api-key',
+      'volumes is "token": it must not be one of scratch, token, launcher, api-key',
     ],
     [
       'a volume over the key',
