@@ -1,6 +1,7 @@
 import { Duration } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
-import { checkAgentLabels, checkEnvName, checkEnvText, checkText, checkUuid } from './_checks';
+import { checkAgentLabels, checkEnvText, checkText, checkUuid } from './_checks';
+import { checkFlowEnvName } from './_flow-env';
 import { refuse } from './_refuse';
 import type { AgentSettings } from './agent-settings';
 import type { PrefectApi } from './prefect-api';
@@ -121,34 +122,9 @@ export function checkAgentEnv(where: Where, names: string[]): void {
   }
 }
 
-/** Variables that the agent writes into every Job itself, over what it was told: agent/kubernetes/agent.py, generate_job_spec. */
-const FORCED_FLOW_ENV = new Set([
-  'PREFECT__BACKEND',
-  'PREFECT__CLOUD__AGENT__LABELS',
-  'PREFECT__CLOUD__API',
-  'PREFECT__CLOUD__API_KEY',
-  'PREFECT__CLOUD__AUTH_TOKEN',
-  'PREFECT__CLOUD__TENANT_ID',
-  'PREFECT__CLOUD__USE_LOCAL_SECRETS',
-  'PREFECT__CONTEXT__FLOW_ID',
-  'PREFECT__CONTEXT__FLOW_RUN_ID',
-  'PREFECT__CONTEXT__IMAGE',
-  'PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS',
-  'PREFECT__LOGGING__LOG_TO_CLOUD',
-]);
-
 function checkFlowEnvVar(where: Where, name: string, value: string): string {
-  checkEnvName(where, 'flowEnvVars', name);
-  const prop = `flowEnvVars.${name}`;
-  if (FORCED_FLOW_ENV.has(name)) {
-    refuse(where, { prop, allowed: 'must not be set: the agent overwrites it in every Job', remedy: 'leave it out' });
-  }
-  if (name === 'PREFECT__LOGGING__LEVEL')
-    refuse(where, { prop, allowed: 'must not be set in flowEnvVars', remedy: 'use flowLevel of DebugConfig' });
-  if (name === 'PREFECT__CLOUD__SEND_FLOW_RUN_LOGS') {
-    refuse(where, { prop, allowed: 'must not be set in flowEnvVars', remedy: 'use the prop sendFlowRunLogs' });
-  }
-  checkEnvText(where, prop, value);
+  checkFlowEnvName(where, 'flowEnvVars', name);
+  checkEnvText(where, `flowEnvVars.${name}`, value);
   return `${name}=${value}`;
 }
 

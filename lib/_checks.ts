@@ -177,7 +177,7 @@ const PATH = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
 const IMAGE = new RegExp(`^(${DOMAIN}${PATH}(?:/${PATH})*)(?::([\\w][-.\\w]{0,127}))?(@sha256:[0-9a-f]{64})?$`);
 
 /** An image that stays the same: with a version as tag, or a digest, or both. */
-export function checkImage(where: Where, prop: string, image: string): void {
+export function checkImage(where: Where, prop: string, image: string): string {
   const [matched, repository, tag, digest] = IMAGE.exec(image) ?? [];
   if (matched === undefined || (tag === undefined && digest === undefined) || tag?.startsWith('latest')) {
     refuse(where, {
@@ -195,4 +195,5 @@ export function checkImage(where: Where, prop: string, image: string): void {
       remedy: 'write for example prefecthq/prefect:1.4.1-python3.9',
     });
   }
+  return image;
 }

@@ -15,7 +15,7 @@ const USER = 10001;
  * The pod's half of Pod Security "restricted".
  * @see https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
  */
-const RESTRICTED_POD: k8s.PodSecurityContext = {
+export const RESTRICTED_POD: k8s.PodSecurityContext = {
   runAsNonRoot: true,
   runAsUser: USER,
   runAsGroup: USER,
@@ -23,10 +23,9 @@ const RESTRICTED_POD: k8s.PodSecurityContext = {
   seccompProfile: { type: 'RuntimeDefault' },
 };
 
-/** The container's half of Pod Security "restricted", and a root file system that nobody writes to. */
-const RESTRICTED_CONTAINER: k8s.SecurityContext = {
+/** The container's half of Pod Security "restricted". */
+export const UNPRIVILEGED_CONTAINER: k8s.SecurityContext = {
   allowPrivilegeEscalation: false,
-  readOnlyRootFilesystem: true,
   capabilities: { drop: ['ALL'] },
 };
 
@@ -97,7 +96,7 @@ export function renderHardenedPod(where: Construct, options: ContainerOptions & 
           args: pod.args,
           env: [...ownEnv, ...renderEnv(where, options.env ?? {}, ownEnv)],
           resources: renderResources(where, pod.resources),
-          securityContext: RESTRICTED_CONTAINER,
+          securityContext: { ...UNPRIVILEGED_CONTAINER, readOnlyRootFilesystem: true },
           livenessProbe: pod.livenessProbe,
           readinessProbe: pod.readinessProbe,
           volumeMounts,

@@ -26,9 +26,14 @@ const OWNED_FIELDS: Record<string, string> = {
 };
 
 /** What the pod's options say verbatim, to be added after the L1 classes have rendered the rest: they drop what they do not know. */
-export function verbatimPodFields(where: Where, { affinity, podSpec }: PodOptions): Record<string, unknown> {
+export function verbatimPodFields(
+  where: Where,
+  { affinity, podSpec }: PodOptions,
+  owned: Record<string, string> = {},
+): Record<string, unknown> {
+  const remedies: Record<string, string> = { ...OWNED_FIELDS, ...owned };
   for (const field of Object.keys(podSpec ?? {})) {
-    const remedy = OWNED_FIELDS[field];
+    const remedy = remedies[field];
     if (remedy !== undefined) refuse(where, { prop: `podSpec.${field}`, allowed: 'must not be set in podSpec', remedy });
   }
   return { ...podSpec, ...(affinity && { affinity }) };

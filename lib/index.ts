@@ -3,6 +3,8 @@ export * from './agent-settings';
 export * from './container-options';
 export * from './debug-config';
 export * from './env-value';
+export * from './flow-job-template';
+export * from './init-container';
 export * from './key-ref';
 export * from './network';
 export * from './pod-options';

@@ -15,6 +15,7 @@ import { AgentRbac } from './agent-rbac';
 import type { AgentSettings } from './agent-settings';
 import type { ContainerOptions } from './container-options';
 import { DebugConfig } from './debug-config';
+import { FlowJobTemplate } from './flow-job-template';
 import type { EgressRule } from './network';
 import type { PodOptions } from './pod-options';
 import type { PrefectApi } from './prefect-api';
@@ -31,6 +32,12 @@ export interface PrefectAgentProps extends AgentSettings, ContainerOptions, PodO
    * @default - the namespace of the chart
    */
   readonly flowNamespace?: string;
+  /**
+   * The Job of every flow run. Must be of the agent's namespace and flow namespace.
+   *
+   * @default - a `FlowJobTemplate` without props is made
+   */
+  readonly jobTemplate?: FlowJobTemplate;
   /**
    * Log levels of the agent and its flow runs.
    *
@@ -93,6 +100,8 @@ export class PrefectAgent extends Construct {
   public readonly launcher: ApiObject;
   /** The NetworkPolicy, child `NetworkPolicy`. */
   public readonly networkPolicy: ApiObject;
+  /** The Job of every flow run, child `Jobs` unless one was given. */
+  public readonly jobTemplate: FlowJobTemplate;
   /** Account, Role and RoleBinding, child `Rbac`, unless an existing account was given. */
   public readonly rbac?: AgentRbac;
   /** Name of the Deployment. */
@@ -112,8 +121,10 @@ export class PrefectAgent extends Construct {
     const labels = { ...recommendedLabels('prefect-agent', this.resourceName), ...selector };
     const launcherName = `${this.resourceName}-launcher-${createHash('sha256').update(LAUNCHER).digest('hex').slice(0, 8)}`;
 
+    const jobTemplateName = props.jobTemplate?.configMapName ?? `${this.resourceName}-job-template`;
+    if (props.jobTemplate) checkJobTemplate(this, props.jobTemplate, namespace);
     // Rendered before any object is added: a prop that is refused leaves none behind.
-    const template = this.renderPodTemplate(props, namespace, labels, launcherName);
+    const template = this.renderPodTemplate(props, namespace, labels, launcherName, jobTemplateName);
     const verbatim = verbatimPodFields(this, props);
     const egress = props.egress && renderEgress(this, props.egress);
 
@@ -124,6 +135,9 @@ export class PrefectAgent extends Construct {
         deleteFinishedJobs: props.deleteFinishedJobs,
       });
     }
+    this.jobTemplate =
+      props.jobTemplate ?? new FlowJobTemplate(this, 'Jobs', { flowNamespace: this.flowNamespace, resourceName: jobTemplateName });
+    checkFlowEnvVars(this, this.jobTemplate, props.flowEnvVars ?? {});
     this.launcher = addObject(
       this,
       'Launcher',
@@ -156,6 +170,7 @@ export class PrefectAgent extends Construct {
     namespace: string,
     labels: Record<string, string>,
     launcherName: string,
+    jobTemplateName: string,
   ): k8s.PodTemplateSpec {
     const { api, debug } = props;
     if (debug !== undefined && debug.namespace !== namespace) {
@@ -176,10 +191,11 @@ export class PrefectAgent extends Construct {
         'python3',
         '/etc/prefect/launcher/launcher.py',
         '--signs=/tmp',
-        ...(api.apiKey ? ['--api-key-file=/etc/prefect/api-key/key'] : []),
+        ...(api.apiKey ? ['--api-key-file=/etc/prefect/api-key/key', `--api-key-secret=${api.apiKey.name}/${api.apiKey.key}`] : []),
         'agent',
         'kubernetes',
         'start',
+        `--job-template=/etc/prefect/job-template/${FlowJobTemplate._FILE}`,
         ...renderAgentArgs(this, props),
       ],
       env: [
@@ -188,6 +204,7 @@ export class PrefectAgent extends Construct {
       ],
       files: {
         launcher: { mountPath: '/etc/prefect/launcher', source: { configMap: { name: launcherName } } },
+        'job-template': { mountPath: '/etc/prefect/job-template', source: { configMap: { name: jobTemplateName } } },
         ...(api.apiKey && {
           'api-key': {
             mountPath: '/etc/prefect/api-key',
@@ -200,6 +217,28 @@ export class PrefectAgent extends Construct {
       // A poll's requests last up to 5 minutes when the API does not answer; see launcher.py for the signs.
       livenessProbe: { exec: { command: newerThanFiveMinutes('/tmp/alive') }, periodSeconds: 30, timeoutSeconds: 10 },
       readinessProbe: { exec: { command: newerThanFiveMinutes('/tmp/polled') }, periodSeconds: 10, timeoutSeconds: 10 },
+    });
+  }
+}
+
+function checkJobTemplate(agent: PrefectAgent, template: FlowJobTemplate, namespace: string): void {
+  if (template.namespace !== namespace || template.flowNamespace !== agent.flowNamespace) {
+    refuse(agent, {
+      prop: 'jobTemplate',
+      value: `of namespace ${template.namespace} for flows in ${template.flowNamespace}`,
+      allowed: `must be of the agent's namespace, ${namespace}, for flows in ${agent.flowNamespace}`,
+      remedy: "make it in the agent's chart, with the agent's flowNamespace",
+    });
+  }
+}
+
+function checkFlowEnvVars(agent: PrefectAgent, template: FlowJobTemplate, flowEnvVars: Record<string, string>): void {
+  const name = template._envNames.find((variable) => variable in flowEnvVars);
+  if (name !== undefined) {
+    refuse(agent, {
+      prop: `flowEnvVars.${name}`,
+      allowed: 'must not be in the Job template too, over which the agent would silently win',
+      remedy: 'set it in one of them',
     });
   }
 }

@@ -4,6 +4,7 @@ import {
   Cpu,
   DebugConfig,
   EnvValue,
+  FlowJobTemplate,
   ImagePullPolicy,
   PrefectAgent,
   type PrefectAgentProps,
@@ -45,6 +46,7 @@ function allProps(chart: Chart): Required<PrefectAgentProps> {
     sendFlowRunLogs: false,
     kubernetesKeepAlive: false,
     requestTimeout: Duration.seconds(20),
+    jobTemplate: new FlowJobTemplate(chart, 'Jobs', { flowNamespace: 'flows' }),
     debug: new DebugConfig(chart, 'Debug'),
     logFormat: '%(levelname)s %(message)s',
     resourceName: 'team-agent',
@@ -72,7 +74,15 @@ describe('minimal', () => {
   test('Deployment', () => expect(deployment()).toMatchSnapshot('Deployment'));
   test('NetworkPolicy', () => expect(only('NetworkPolicy', agent())).toMatchSnapshot('NetworkPolicy'));
   test('kinds', () => {
-    expect(agent().map(({ kind }) => kind)).toEqual(['ServiceAccount', 'Role', 'RoleBinding', 'ConfigMap', 'NetworkPolicy', 'Deployment']);
+    expect(agent().map(({ kind }) => kind)).toEqual([
+      'ServiceAccount',
+      'Role',
+      'RoleBinding',
+      'ConfigMap',
+      'ConfigMap',
+      'NetworkPolicy',
+      'Deployment',
+    ]);
   });
 
   test('paths are a contract', () => {
@@ -83,6 +93,8 @@ describe('minimal', () => {
       'chart/Agent/Rbac/ServiceAccount ApiObject',
       'chart/Agent/Rbac/Resource ApiObject',
       'chart/Agent/Rbac/RoleBinding ApiObject',
+      'chart/Agent/Jobs FlowJobTemplate',
+      'chart/Agent/Jobs/Resource ApiObject',
       'chart/Agent/Launcher ApiObject',
       'chart/Agent/NetworkPolicy ApiObject',
       'chart/Agent/Resource ApiObject',
@@ -107,7 +119,7 @@ test('all props: Deployment', () => {
 });
 
 describe('what Prefect reads', () => {
-  const args = (props: Partial<PrefectAgentProps>) => container(deployment(props)).args.slice(7);
+  const args = (props: Partial<PrefectAgentProps>) => container(deployment(props)).args.slice(9);
 
   test('labels', () => expect(args({ labels: ['kube', 'gpu'] })).toEqual(['--label=kube', '--label=gpu']));
   test('name', () => expect(args({ name: 'team' })).toEqual(['--name=team']));
@@ -159,7 +171,7 @@ describe('API key', () => {
 describe('accounts', () => {
   test('an existing account brings no RBAC', () => {
     const manifests = agent({ serviceAccountName: 'team' });
-    expect(manifests.map(({ kind }) => kind)).toEqual(['ConfigMap', 'NetworkPolicy', 'Deployment']);
+    expect(manifests.map(({ kind }) => kind)).toEqual(['ConfigMap', 'ConfigMap', 'NetworkPolicy', 'Deployment']);
     expect(only('Deployment', manifests).spec.template.spec.serviceAccountName).toBe('team');
   });
   test('the Role is in the namespace of the flows', () => {
@@ -167,6 +179,32 @@ describe('accounts', () => {
   });
   test('an agent that deletes no Jobs may delete none', () => {
     expect(only('Role', agent({ deleteFinishedJobs: false })).rules[0].verbs).toEqual(['create', 'list']);
+  });
+});
+
+describe('Job template', () => {
+  test('is mounted, and given to the agent', () => {
+    const found = only(
+      'Deployment',
+      synth((chart) => new PrefectAgent(chart, 'Agent', { api, jobTemplate: new FlowJobTemplate(chart, 'Jobs') })),
+    );
+    expect(container(found).args).toContain('--job-template=/etc/prefect/job-template/job.yaml');
+    expect(found.spec.template.spec.volumes).toContainEqual({ name: 'job-template', configMap: { name: 'prefect-job-template' } });
+  });
+  test('one is made for an agent without', () => {
+    const names = agent({ resourceName: 'second' }).map(({ metadata }) => metadata.name);
+    expect(names).toContain('second-job-template');
+  });
+  test('a change of it does not restart the agent', () => {
+    const template = (image: string) =>
+      only(
+        'Deployment',
+        synth((chart) => new PrefectAgent(chart, 'Agent', { api, jobTemplate: new FlowJobTemplate(chart, 'Jobs', { image }) })),
+      );
+    expect(template('flows:1')).toEqual(template('flows:2'));
+  });
+  test('the key that Jobs refer to is that of the API', () => {
+    expect(container(deployment()).args).toContain('--api-key-secret=prefect-api-key/key');
   });
 });
 
@@ -369,7 +407,7 @@ describe('refuses', () => {
     [
       'a volume of a name that is taken',
       { volumes: { token: Volume.emptyDir({ mountPath: '/x' }) } },
-      'volumes is "token": it must not be one of scratch, token, launcher, api-key',
+      'volumes is "token": it must not be one of scratch, token, launcher, job-template, api-key',
     ],
     [
       'a volume over the key',
@@ -414,6 +452,16 @@ describe('refuses', () => {
   test('a DebugConfig of another namespace', () => {
     const debug = new DebugConfig(newChart('elsewhere'), 'Debug');
     expect(() => agent({ debug })).toThrow('debug is "of namespace elsewhere": it must be in the agent\'s namespace, prefect');
+  });
+  test('a Job template for other flows', () => {
+    const jobTemplate = new FlowJobTemplate(newChart('prefect'), 'Jobs', { flowNamespace: 'flows' });
+    expect(() => agent({ jobTemplate })).toThrow(
+      'jobTemplate is "of namespace prefect for flows in flows": it must be of the agent\'s namespace',
+    );
+  });
+  test('a flow variable that the Job template has too', () => {
+    const jobTemplate = new FlowJobTemplate(newChart('prefect'), 'Jobs', { env: { TEAM: EnvValue.of('a') } });
+    expect(() => agent({ jobTemplate, flowEnvVars: { TEAM: 'b' } })).toThrow('flowEnvVars.TEAM must not be in the Job template too');
   });
   test('before it adds any object', () => {
     const chart = newChart('prefect');

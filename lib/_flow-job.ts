@@ -1,0 +1,180 @@
+import type { Duration } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-27';
+import type { Construct } from 'constructs';
+import { checkAnnotations, checkDnsLabel, checkDnsSubdomain, checkImage, checkLabels } from './_checks';
+import { checkFlowEnvName } from './_flow-env';
+import { RESTRICTED_POD, UNPRIVILEGED_CONTAINER } from './_hardened-pod';
+import { renderPipEnv } from './_pip';
+import {
+  type MountedVolume,
+  renderEnv,
+  renderPodMetadata,
+  renderPodOptions,
+  renderResources,
+  renderVolumes,
+  verbatimPodFields,
+} from './_pod';
+import { refuse } from './_refuse';
+import { EvictionPolicy, type FlowJobTemplateProps, PodSecurity } from './flow-job-template';
+import type { InitContainer } from './init-container';
+
+/** Where a flow without privileges has its home: it writes to it, and pip installs there. */
+const HOME = '/home/prefect';
+
+/** Fields of a flow pod's spec that have a prop, beside those of every pod. */
+const OWNED_FIELDS = {
+  activeDeadlineSeconds: 'use the prop activeDeadline',
+  containers: 'the agent decides on the first one, and one after it would keep the pod running: use the prop sidecars',
+  initContainers: 'use the props initContainers and sidecars',
+  securityContext: 'use the prop podSecurity',
+  terminationGracePeriodSeconds: 'use the prop terminationGracePeriod',
+};
+
+const PROTECTED = {
+  'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+  'karpenter.sh/do-not-disrupt': 'true',
+};
+
+/** A Job manifest, as far as the library reads it. */
+export interface FlowJob {
+  readonly spec: { readonly template: { readonly spec: { readonly containers: { readonly env?: { readonly name: string }[] }[] } } };
+}
+
+/** The Job that the agent fills in. `labels` are on Job and pod. */
+export function renderFlowJob(where: Construct, props: FlowJobTemplateProps, labels: Record<string, string>, ttl: Duration): FlowJob {
+  checkDurations(where, props, ttl);
+  checkLabels(where, 'jobLabels', props.jobLabels ?? {});
+  checkAnnotations(where, 'jobAnnotations', props.jobAnnotations ?? {});
+  const restricted = (props.podSecurity ?? PodSecurity.RESTRICTED) === PodSecurity.RESTRICTED;
+  const own: Record<string, MountedVolume> = restricted ? { home: { source: { emptyDir: {} }, mounts: [{ mountPath: HOME }] } } : {};
+  const { volumes, volumeMounts } = renderVolumes(where, own, props.volumes ?? {});
+
+  const job = k8s.KubeJob.manifest({
+    metadata: { labels: { ...props.jobLabels, ...labels }, annotations: props.jobAnnotations },
+    spec: {
+      // The agent deletes the Job at its first failed pod; a second one would run the same flow run again beside it.
+      backoffLimit: 0,
+      ttlSecondsAfterFinished: ttl.toSeconds(),
+      activeDeadlineSeconds: props.activeDeadline?.toSeconds(),
+      template: {
+        metadata: renderPodMetadata(where, props, labels, props.onEviction === EvictionPolicy.PROTECT ? PROTECTED : {}),
+        spec: {
+          ...renderPodOptions(where, props),
+          restartPolicy: 'Never',
+          serviceAccountName: props.serviceAccountName && checkDnsSubdomain(where, 'serviceAccountName', props.serviceAccountName),
+          automountServiceAccountToken: props.automountServiceAccountToken ?? props.serviceAccountName !== undefined,
+          securityContext: restricted ? RESTRICTED_POD : undefined,
+          terminationGracePeriodSeconds: props.terminationGracePeriod?.toSeconds(),
+          containers: [
+            {
+              name: 'flow',
+              image: props.image && checkImage(where, 'image', props.image),
+              imagePullPolicy: props.imagePullPolicy,
+              env: renderFlowEnv(where, props, restricted),
+              resources: renderResources(where, props.resources ?? {}),
+              securityContext: restricted ? UNPRIVILEGED_CONTAINER : undefined,
+              volumeMounts: volumeMounts.length > 0 ? volumeMounts : undefined,
+            },
+          ],
+          initContainers: renderInitContainers(where, props, restricted, new Set(volumes.map(({ name }) => name))),
+          volumes: volumes.length > 0 ? volumes : undefined,
+        },
+      },
+    },
+  });
+  const { spec } = job.spec.template;
+  // A sidecar is an init container that is restarted always: a field that the L1 classes of Kubernetes 1.27 lack.
+  const sidecars = new Set((props.sidecars ?? []).map(({ name }) => name));
+  for (const container of spec.initContainers ?? []) if (sidecars.has(container.name)) container.restartPolicy = 'Always';
+  Object.assign(spec, verbatimPodFields(where, props, OWNED_FIELDS));
+  // JSON leaves out what is undefined.
+  return JSON.parse(JSON.stringify(job));
+}
+
+function renderFlowEnv(where: Construct, props: FlowJobTemplateProps, restricted: boolean): k8s.EnvVar[] | undefined {
+  for (const name of Object.keys(props.env ?? {})) {
+    checkFlowEnvName(where, 'env', name);
+    const remedy = { EXTRA_PIP_PACKAGES: 'use the prop extraPipPackages', PIP_INDEX_URL: 'use the prop pipIndexUrl' }[name];
+    if (remedy) refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env', remedy });
+  }
+  const own = [
+    ...(restricted
+      ? [
+          { name: 'HOME', value: HOME },
+          // A uid without a name: getpass and dask-kubernetes ask for one.
+          { name: 'USER', value: 'prefect' },
+        ]
+      : []),
+    ...renderPipEnv(where, props.extraPipPackages ?? [], props.pipIndexUrl),
+  ];
+  const env = [...own, ...renderEnv(where, props.env ?? {}, own)];
+  return env.length > 0 ? env : undefined;
+}
+
+function renderInitContainers(
+  where: Construct,
+  props: FlowJobTemplateProps,
+  restricted: boolean,
+  volumes: Set<string>,
+): k8s.Container[] | undefined {
+  const names = new Set(['flow']);
+  const render = (prop: string, container: InitContainer): k8s.Container => {
+    checkDnsLabel(where, `${prop}.name`, container.name);
+    if (names.has(container.name)) {
+      refuse(where, {
+        prop: `${prop}.name`,
+        value: container.name,
+        allowed: `must not be one of ${[...names].join(', ')}`,
+        remedy: 'rename it',
+      });
+    }
+    names.add(container.name);
+    for (const volume of Object.keys(container.volumeMounts ?? {})) {
+      if (!volumes.has(volume)) {
+        refuse(where, {
+          prop: `${prop}.volumeMounts`,
+          value: volume,
+          allowed: `must name volumes of the template: ${[...volumes].join(', ') || 'it has none'}`,
+          remedy: 'add it to the prop volumes',
+        });
+      }
+    }
+    return {
+      name: container.name,
+      image: checkImage(where, `${prop}.image`, container.image),
+      command: container.command,
+      args: container.args,
+      env: container.env && renderEnv(where, container.env, []),
+      resources: container.resources && renderResources(where, container.resources),
+      securityContext: restricted ? UNPRIVILEGED_CONTAINER : undefined,
+      volumeMounts: container.volumeMounts && Object.entries(container.volumeMounts).map(([name, mountPath]) => ({ name, mountPath })),
+    };
+  };
+  const containers = [
+    ...(props.initContainers ?? []).map((container, i) => render(`initContainers[${i}]`, container)),
+    ...(props.sidecars ?? []).map((container, i) => render(`sidecars[${i}]`, container)),
+  ];
+  return containers.length > 0 ? containers : undefined;
+}
+
+function checkDurations(where: Construct, props: FlowJobTemplateProps, ttl: Duration): void {
+  if (ttl.toSeconds() < 120) {
+    refuse(where, {
+      prop: 'ttlAfterFinished',
+      value: `${ttl.toSeconds()} s`,
+      allowed: 'must be at least 120 seconds: the agent looks for failed Jobs once a minute, and would miss one that is gone',
+      remedy: 'choose a longer time; the agent deletes finished Jobs long before',
+    });
+  }
+  for (const prop of ['activeDeadline', 'terminationGracePeriod'] as const) {
+    const seconds = props[prop]?.toSeconds();
+    if (seconds !== undefined && (seconds < 1 || !Number.isInteger(seconds))) {
+      refuse(where, {
+        prop,
+        value: `${seconds} s`,
+        allowed: 'must be a whole number of seconds, at least 1',
+        remedy: 'choose such a time',
+      });
+    }
+  }
+}

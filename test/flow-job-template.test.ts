@@ -1,0 +1,191 @@
+import { Duration, Size } from 'cdk8s';
+import { parse } from 'yaml';
+import {
+  Cpu,
+  EnvValue,
+  EvictionPolicy,
+  FlowJobTemplate,
+  type FlowJobTemplateProps,
+  ImagePullPolicy,
+  PodSecurity,
+  SecretKeyRef,
+  TaintEffect,
+  Volume,
+} from '../lib';
+import { chartWith, type Manifest, newChart, only, synth, tree } from './support';
+
+const template = (props: FlowJobTemplateProps = {}) => synth((chart) => new FlowJobTemplate(chart, 'Jobs', props));
+const job = (props?: FlowJobTemplateProps): Manifest => parse(only('ConfigMap', template(props)).data['job.yaml']);
+const podSpec = (props?: FlowJobTemplateProps): Manifest => job(props).spec.template.spec;
+const flow = (props?: FlowJobTemplateProps): Manifest => podSpec(props).containers[0];
+
+const allProps: Required<FlowJobTemplateProps> = {
+  flowNamespace: 'flows',
+  image: 'registry.example/flows:42',
+  imagePullPolicy: ImagePullPolicy.ALWAYS,
+  resources: { cpuRequest: Cpu.units(1), memoryRequest: Size.gibibytes(2), memoryLimit: Size.gibibytes(2) },
+  env: { REGION: EnvValue.of('north'), PASSWORD: EnvValue.fromSecret(SecretKeyRef.of('db', 'password')) },
+  volumes: { cache: Volume.fromPersistentVolumeClaim('cache', { mountPath: '/cache' }) },
+  serviceAccountName: 'flows',
+  automountServiceAccountToken: true,
+  jobLabels: { team: 'data' },
+  jobAnnotations: { 'example.com/owner': 'data' },
+  initContainers: [
+    {
+      name: 'fetch',
+      image: 'registry.example/fetch:1',
+      command: ['fetch'],
+      args: ['--all'],
+      volumeMounts: { cache: '/out' },
+      env: { A: EnvValue.of('1') },
+    },
+  ],
+  sidecars: [{ name: 'proxy', image: 'registry.example/proxy:1', resources: { cpuRequest: Cpu.millis(10) } }],
+  ttlAfterFinished: Duration.minutes(5),
+  activeDeadline: Duration.hours(12),
+  terminationGracePeriod: Duration.seconds(90),
+  onEviction: EvictionPolicy.PROTECT,
+  extraPipPackages: ['pandas>=1.5,<2', 's3fs'],
+  pipIndexUrl: SecretKeyRef.of('pip', 'index-url'),
+  podSecurity: PodSecurity.RESTRICTED,
+  resourceName: 'team-jobs',
+  podLabels: { stage: 'test' },
+  podAnnotations: { 'example.com/team': 'data' },
+  nodeSelector: { pool: 'gpu' },
+  tolerations: [{ key: 'gpu', effect: TaintEffect.NO_SCHEDULE }],
+  affinity: { podAntiAffinity: {} },
+  priorityClassName: 'batch',
+  imagePullSecrets: ['registry'],
+  podSpec: { runtimeClassName: 'nvidia' },
+};
+
+test('minimal: Job', () => expect(job()).toMatchSnapshot('Job'));
+test('all props: Job', () => expect(job(allProps)).toMatchSnapshot('Job'));
+test('all props: PodDisruptionBudget', () =>
+  expect(only('PodDisruptionBudget', template(allProps))).toMatchSnapshot('PodDisruptionBudget'));
+test('paths are a contract', () => {
+  expect(tree(chartWith((chart) => new FlowJobTemplate(chart, 'Jobs', { onEviction: EvictionPolicy.PROTECT })))).toEqual([
+    'chart Chart',
+    'chart/Jobs FlowJobTemplate',
+    'chart/Jobs/Resource ApiObject',
+    'chart/Jobs/PodDisruptionBudget ApiObject',
+  ]);
+});
+
+test('a failed flow is not run again by Kubernetes', () => {
+  expect([job().spec.backoffLimit, podSpec().restartPolicy]).toEqual([0, 'Never']);
+});
+test('the flow container is the first, whatever runs beside it', () => {
+  expect(podSpec(allProps).containers.map(({ name }: Manifest) => name)).toEqual(['flow']);
+});
+test('a sidecar is an init container that is restarted always', () => {
+  const found = podSpec({ initContainers: [{ name: 'a', image: 'a:1' }], sidecars: [{ name: 'b', image: 'b:1' }] }).initContainers;
+  expect(found).toMatchObject([{ name: 'a' }, { name: 'b', restartPolicy: 'Always' }]);
+  expect(found[0]).not.toHaveProperty('restartPolicy');
+});
+test('restricted: no privilege, and a home of its own', () => {
+  expect(podSpec().securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 10001 });
+  expect(flow().env).toContainEqual({ name: 'HOME', value: '/home/prefect' });
+  expect(flow().volumeMounts).toEqual([{ name: 'home', mountPath: '/home/prefect' }]);
+});
+test('baseline: the user of the image', () => {
+  const spec = podSpec({ podSecurity: PodSecurity.BASELINE });
+  expect(spec).not.toHaveProperty('securityContext');
+  expect(spec.containers).toEqual([{ name: 'flow' }]);
+});
+test('init containers and sidecars have no privilege either', () => {
+  const found = podSpec({ initContainers: [{ name: 'a', image: 'a:1' }], sidecars: [{ name: 'b', image: 'b:1' }] }).initContainers;
+  for (const container of found)
+    expect(container.securityContext).toEqual({ allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } });
+});
+test('a token only for an account that was named', () => {
+  expect(podSpec().automountServiceAccountToken).toBe(false);
+  expect(podSpec({ serviceAccountName: 'flows' }).automountServiceAccountToken).toBe(true);
+  expect(podSpec({ serviceAccountName: 'flows', automountServiceAccountToken: false }).automountServiceAccountToken).toBe(false);
+});
+test('extraPipPackages', () => {
+  expect(flow({ extraPipPackages: ['a', 'b[c]==1.0'] }).env).toContainEqual({ name: 'EXTRA_PIP_PACKAGES', value: 'a b[c]==1.0' });
+});
+test('pipIndexUrl', () => {
+  expect(flow({ pipIndexUrl: SecretKeyRef.of('pip', 'url') }).env).toContainEqual({
+    name: 'PIP_INDEX_URL',
+    valueFrom: { secretKeyRef: { name: 'pip', key: 'url' } },
+  });
+});
+test('protect: annotations of the autoscalers, and a budget over these pods', () => {
+  const props = { onEviction: EvictionPolicy.PROTECT };
+  expect(job(props).spec.template.metadata.annotations).toEqual({
+    'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+    'karpenter.sh/do-not-disrupt': 'true',
+  });
+  const { matchLabels } = only('PodDisruptionBudget', template(props)).spec.selector;
+  expect(job(props).spec.template.metadata.labels).toMatchObject(matchLabels);
+});
+test('the budget is where the flows are', () => {
+  const props = { onEviction: EvictionPolicy.PROTECT, flowNamespace: 'flows' };
+  expect(template(props).map(({ metadata }) => metadata.namespace)).toEqual(['prefect', 'flows']);
+});
+test('podSpec and affinity lose nothing', () => {
+  const podSpecHatch = { hostUsers: false, newField: [{ a: {} }] };
+  expect(podSpec({ podSpec: podSpecHatch, affinity: { newAffinity: {} } })).toMatchObject({
+    ...podSpecHatch,
+    affinity: { newAffinity: {} },
+  });
+});
+
+describe('refuses', () => {
+  const sidecar = { name: 's', image: 's:1' };
+  const cases: [string, FlowJobTemplateProps, string][] = [
+    ['an image without a tag', { image: 'flows' }, 'image is "flows": it must be an image with a tag'],
+    [
+      'a TTL in which the agent misses a failure',
+      { ttlAfterFinished: Duration.seconds(60) },
+      'ttlAfterFinished is "60 s": it must be at least 120 seconds',
+    ],
+    ['a deadline of nothing', { activeDeadline: Duration.seconds(0) }, 'activeDeadline is "0 s": it must be a whole number of seconds'],
+    ['what a sweeper would do', { onEviction: EvictionPolicy.RUN_AGAIN }, 'onEviction is "run-again": it must be EvictionPolicy.PROTECT'],
+    ['containers', { podSpec: { containers: [] } }, 'podSpec.containers must not be set in podSpec; the agent decides on the first one'],
+    ['initContainers in podSpec', { podSpec: { initContainers: [] } }, 'use the props initContainers and sidecars'],
+    [
+      'a variable that the agent overwrites',
+      { env: { PREFECT__CLOUD__API_KEY: EnvValue.of('s3cret') } },
+      'env.PREFECT__CLOUD__API_KEY must not be set: the agent overwrites it',
+    ],
+    ['the level of logs', { env: { PREFECT__LOGGING__LEVEL: EnvValue.of('DEBUG') } }, 'use flowLevel of DebugConfig'],
+    ['pip packages as a variable', { env: { EXTRA_PIP_PACKAGES: EnvValue.of('a') } }, 'use the prop extraPipPackages'],
+    ['the home directory', { env: { HOME: EnvValue.of('/root') } }, 'env.HOME must not be set in env: the construct sets it'],
+    [
+      'two containers of one name',
+      { initContainers: [sidecar], sidecars: [sidecar] },
+      'sidecars[0].name is "s": it must not be one of flow, s',
+    ],
+    ['a sidecar named flow', { sidecars: [{ ...sidecar, name: 'flow' }] }, 'sidecars[0].name is "flow"'],
+    [
+      'a mount of no volume',
+      { sidecars: [{ ...sidecar, volumeMounts: { cache: '/x' } }] },
+      'sidecars[0].volumeMounts is "cache": it must name volumes of the template: home',
+    ],
+    ['an account that Kubernetes refuses', { serviceAccountName: 'A' }, 'serviceAccountName is "A": it must be a DNS subdomain'],
+    ['a flowNamespace that Kubernetes refuses', { flowNamespace: 'A' }, 'flowNamespace is "A": it must be a DNS label'],
+    [
+      'a requirement with white space',
+      { extraPipPackages: ['a >= 1'] },
+      'extraPipPackages[0] is "a >= 1": it must be a name with extras and versions',
+    ],
+    ['a requirement from git', { extraPipPackages: ['git+https://example.com/a'] }, 'and has no git'],
+    ['an option of pip', { extraPipPackages: ['a', '-rfile'] }, 'extraPipPackages[1] is "-rfile"'],
+  ];
+  test.each(cases)('%s', (_name, props, message) => expect(() => template(props)).toThrow(message));
+
+  test('a chart without a namespace', () => {
+    expect(() => new FlowJobTemplate(newChart(), 'Jobs')).toThrow('chart/Jobs: the namespace of its chart must be set');
+  });
+  test('two templates of one name', () => {
+    expect(() =>
+      synth((chart) => {
+        new FlowJobTemplate(chart, 'One');
+        new FlowJobTemplate(chart, 'Two');
+      }),
+    ).toThrow('resourceName is "prefect-job-template": it must be unique');
+  });
+});
