@@ -61,6 +61,10 @@ export class DebugConfig extends Construct {
   public readonly configMapName: string;
   /** Namespace of the ConfigMap, if its chart has one. */
   public readonly namespace?: string;
+  /** Level of the agent's own log. */
+  public readonly level: LogLevel;
+  /** Level of the log of every flow run. */
+  public readonly flowLevel: LogLevel;
   /** SHA-256 of the file, in hexadecimal. */
   public readonly checksum: string;
 
@@ -69,9 +73,11 @@ export class DebugConfig extends Construct {
     this.configMapName = checkDnsLabel(this, 'resourceName', props.resourceName ?? 'config-toml');
     this.namespace = Chart.of(this).namespace;
 
+    this.level = props.level ?? LogLevel.DEBUG;
+    this.flowLevel = props.flowLevel ?? LogLevel.INFO;
     const toml = [
       '[cloud.agent]',
-      `level = "${props.level ?? LogLevel.DEBUG}"`,
+      `level = "${this.level}"`,
       ...(props.flowLevel ? ['', '[logging]', `level = "${props.flowLevel}"`] : []),
       '',
     ].join('\n');

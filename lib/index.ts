@@ -4,6 +4,7 @@ export * from './container-options';
 export * from './debug-config';
 export * from './env-value';
 export * from './flow-job-template';
+export * from './flow-run';
 export * from './init-container';
 export * from './key-ref';
 export * from './network';

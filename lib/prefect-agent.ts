@@ -6,6 +6,7 @@ import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkAgentEnv, renderAgentArgs, renderAgentEnv } from './_agent-settings';
 import { checkDnsLabel, checkDnsSubdomain } from './_checks';
+import { type AgentView, effectiveJob } from './_effective-job';
 import { renderHardenedPod } from './_hardened-pod';
 import { renderEgress } from './_network';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
@@ -14,8 +15,9 @@ import { refuse } from './_refuse';
 import { AgentRbac } from './agent-rbac';
 import type { AgentSettings } from './agent-settings';
 import type { ContainerOptions } from './container-options';
-import { DebugConfig } from './debug-config';
+import { DebugConfig, LogLevel } from './debug-config';
 import { FlowJobTemplate } from './flow-job-template';
+import type { FlowRun } from './flow-run';
 import type { EgressRule } from './network';
 import type { PodOptions } from './pod-options';
 import type { PrefectApi } from './prefect-api';
@@ -51,6 +53,12 @@ export interface PrefectAgentProps extends AgentSettings, ContainerOptions, PodO
    * @default 'prefect-agent'
    */
   readonly resourceName?: string;
+  /**
+   * Version of Prefect in `image`, on which `effectiveJob` depends.
+   *
+   * @default - that of the tag of prefecthq/prefect, else '1.4.1'
+   */
+  readonly prefectVersion?: string;
   /**
    * An existing service account in the chart's namespace. Its rights are then yours to grant: see `AgentRbac`.
    *
@@ -111,6 +119,8 @@ export class PrefectAgent extends Construct {
   /** Namespace of the flow runs' Jobs. */
   public readonly flowNamespace: string;
 
+  private readonly view: AgentView;
+
   public constructor(scope: Construct, id: string, props: PrefectAgentProps) {
     super(scope, id);
     const namespace = namespaceOf(this);
@@ -135,6 +145,14 @@ export class PrefectAgent extends Construct {
         deleteFinishedJobs: props.deleteFinishedJobs,
       });
     }
+    this.view = {
+      api: props.api,
+      labels: props.labels ?? [],
+      flowEnvVars: props.flowEnvVars ?? {},
+      flowLevel: props.debug?.flowLevel ?? LogLevel.INFO,
+      sendFlowRunLogs: props.sendFlowRunLogs ?? true,
+      version: parseVersion(this, props),
+    };
     this.jobTemplate =
       props.jobTemplate ?? new FlowJobTemplate(this, 'Jobs', { flowNamespace: this.flowNamespace, resourceName: jobTemplateName });
     checkFlowEnvVars(this, this.jobTemplate, props.flowEnvVars ?? {});
@@ -163,6 +181,14 @@ export class PrefectAgent extends Construct {
     });
     Object.assign(deployment.spec.template.spec, verbatim);
     this.deployment = addObject(this, 'Resource', deployment);
+  }
+
+  /**
+   * The Job that a flow run gets from this agent: what Prefect and the launcher make of the template, for reviews and snapshots. The
+   * random part of its name is eight zeros. A default tenant is not known here, and left blank.
+   */
+  public effectiveJob(run: FlowRun = {}): { [key: string]: unknown } {
+    return effectiveJob(this.jobTemplate._job, run, this.view);
   }
 
   private renderPodTemplate(
@@ -241,6 +267,14 @@ function checkFlowEnvVars(agent: PrefectAgent, template: FlowJobTemplate, flowEn
       remedy: 'set it in one of them',
     });
   }
+}
+
+function parseVersion(agent: PrefectAgent, props: PrefectAgentProps): number[] {
+  const version = props.prefectVersion ?? /(?:^|\/)prefecthq\/prefect:([\d.]+)/.exec(props.image ?? '')?.[1] ?? '1.4.1';
+  if (!/^1\.\d+\.\d+$/.test(version)) {
+    refuse(agent, { prop: 'prefectVersion', value: version, allowed: 'must be a release of Prefect 1', remedy: 'write for example 1.4.1' });
+  }
+  return version.split('.').map(Number);
 }
 
 function newerThanFiveMinutes(file: string): string[] {

@@ -5,6 +5,7 @@ import {
   DebugConfig,
   EnvValue,
   FlowJobTemplate,
+  type FlowRun,
   ImagePullPolicy,
   PrefectAgent,
   type PrefectAgentProps,
@@ -52,6 +53,7 @@ function allProps(chart: Chart): Required<PrefectAgentProps> {
     resourceName: 'team-agent',
     image: 'registry.example:5000/prefect:42@sha256:0000000000000000000000000000000000000000000000000000000000000000',
     imagePullPolicy: ImagePullPolicy.IF_NOT_PRESENT,
+    prefectVersion: '1.2.4',
     serviceAccountName: 'team-account',
     resources: { cpuLimit: Cpu.units(0.5), memoryLimit: Size.gibibytes(1) },
     env: { REGION: EnvValue.of('north') },
@@ -208,6 +210,25 @@ describe('Job template', () => {
   });
 });
 
+// What Prefect makes of the template is compared with Prefect itself in test/oracle; here is how it is asked for.
+describe('effectiveJob', () => {
+  const effective = (props: Partial<PrefectAgentProps>, run?: FlowRun): Manifest =>
+    new PrefectAgent(newChart('prefect'), 'Agent', { api, ...props }).effectiveJob(run);
+
+  test('of a plain run', () => expect(effective({ labels: ['kube'] })).toMatchSnapshot('Job'));
+  test('does not change the template', () => {
+    const made = new PrefectAgent(newChart('prefect'), 'Agent', { api });
+    expect(made.effectiveJob({ runConfig: { env: { A: '1' }, image: 'a:1' } })).not.toEqual(made.effectiveJob());
+    expect(made.effectiveJob()).toEqual(made.effectiveJob());
+  });
+  test('the version of Prefect is that of the image', () => {
+    const name = (image: string) =>
+      effective({ image }, { runConfig: { jobTemplate: { metadata: { name: 'mine' }, spec: { template: { spec: {} } } } } }).metadata.name;
+    expect(name('prefecthq/prefect:1.2.4-python3.9')).toBe('prefect-job-00000000');
+    expect(name('registry.example/prefecthq/prefect:1.3.0')).toBe('mine-00000000');
+  });
+});
+
 describe('debug', () => {
   const withDebug = () => synth((chart) => new PrefectAgent(chart, 'Agent', { api, debug: new DebugConfig(chart, 'Debug') }));
 
@@ -330,6 +351,7 @@ describe('refuses', () => {
     ['an image of Prefect 3', { image: 'prefecthq/prefect:3.4.0' }, 'it must be a release of Prefect 1'],
     ['a core image', { image: 'prefecthq/prefect:core-1.4.1' }, 'it must be a release of Prefect 1'],
     ['an image that is none', { image: 'Prefect:1' }, 'image is "Prefect:1": it must be an image'],
+    ['a version of Prefect that is none', { prefectVersion: '2' }, 'prefectVersion is "2": it must be a release of Prefect 1'],
     ['a resourceName that Kubernetes refuses', { resourceName: 'My_Agent' }, 'resourceName is "My_Agent": it must be a DNS label'],
     ['a resourceName longer than a label', { resourceName: 'a'.repeat(64) }, 'it must be a DNS label (RFC 1123): at most 63'],
     ['a flowNamespace that Kubernetes refuses', { flowNamespace: 'a.b' }, 'flowNamespace is "a.b": it must be a DNS label'],

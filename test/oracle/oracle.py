@@ -2,6 +2,7 @@
 
 install: what `prefect agent kubernetes install ARGS` prints, as parsed YAML
 agent:   what an agent makes of the environment, files and arguments of its container
+job:     the Jobs that an agent, started like that, makes of flow runs
 facts:   what Prefect's own code says, for lists that the library has to repeat
 """
 
@@ -32,6 +33,10 @@ def import_all_but_prefect() -> None:
             __import__(name)
         except ImportError:
             pass  # platform modules that import themselves only from their package
+
+
+def forked(ask):
+    return lambda question: in_child(lambda: ask(question))
 
 
 def in_child(answer) -> object:
@@ -66,11 +71,30 @@ def install(args: list) -> list:
     return list(yaml.safe_load_all(result.output))
 
 
+PATHS = ("--signs=", "--api-key-file=", "--job-template=")
+
+
 class Started(Exception):
     """The agent is configured; what would follow is the network."""
 
 
 def agent(container: dict) -> dict:
+    return start_agent(container, report)
+
+
+def job(question: dict) -> list:
+    """Without `launcher`, the same agent without the program that we put before it."""
+
+    def generate(self) -> list:
+        from prefect.utilities.graphql import GraphQLResult
+
+        return [self.generate_job_spec(GraphQLResult(run)) for run in question["runs"]]
+
+    return start_agent(question["container"], generate, question["launcher"])
+
+
+def start_agent(container: dict, ask, launcher: bool = True):
+    """What `ask` says of the agent that is configured by a container's environment, files and arguments."""
     with tempfile.TemporaryDirectory() as root:
         for path, content in container["files"].items():
             file = Path(root + path)
@@ -89,27 +113,33 @@ def agent(container: dict) -> dict:
             {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
         )
         os.environ.update({name: inside(value) for name, value in container["env"].items()})
-        program, launcher, *args = container["args"]
-        assert program == "python3"
-        sys.argv = [inside(launcher), *(inside(arg) if arg.startswith(("--signs=", "--api-key-file=")) else arg for arg in args)]
+        python, program, *args = container["args"]
+        assert python == "python3"
+        sys.argv = [inside(program), *(inside(arg) if arg.startswith(PATHS) else arg for arg in args)]
         sys.stdout = io.StringIO()
 
         import kubernetes
         import prefect.agent.agent
 
-        reports = []
+        answers = []
 
         def start(self) -> None:
-            reports.append(report(self))
+            answers.append(ask(self))
             raise Started
 
         kubernetes.config.load_incluster_config = lambda: None
         prefect.agent.agent.Agent.start = start
         try:
-            runpy.run_path(sys.argv[0], run_name="__main__")
+            if launcher:
+                runpy.run_path(sys.argv[0], run_name="__main__")
+            else:
+                from prefect.cli import cli
+
+                keys = [f"--key={text}" for path, text in container["files"].items() if path == "/etc/prefect/api-key/key"]
+                cli([*sys.argv[sys.argv.index("agent") :], *keys])
         except Started:
             pass
-        return reports[0]
+        return answers[0]
 
 
 def report(self) -> dict:
@@ -174,7 +204,7 @@ def flags(command) -> list:
 def main() -> None:
     import_all_but_prefect()
     # An agent's Prefect must not have been imported before, so only the other questions are answered in this process.
-    questions = {"install": install, "facts": facts, "agent": lambda container: in_child(lambda: agent(container))}
+    questions = {"install": install, "facts": facts, "agent": forked(agent), "job": forked(job)}
     for line in sys.stdin:
         [(name, value)] = json.loads(line).items()
         try:

@@ -1,4 +1,6 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -8,8 +10,10 @@ export class Oracle {
   private readonly answers: AsyncIterator<string>;
   private errors = '';
 
-  public constructor(program = join(__dirname, 'oracle.py')) {
-    this.process = spawn('python3', [program], { env: { PATH: process.env.PATH, HOME: '/nonexistent' } });
+  /** @param release an older one than that of the environment, which then brings all else */
+  public constructor(release?: string) {
+    const env = { PATH: process.env.PATH, HOME: '/nonexistent', ...(release && { PYTHONPATH: olderPrefect(release) }) };
+    this.process = spawn('python3', [join(__dirname, 'oracle.py')], { env });
     this.process.stderr.on('data', (chunk) => {
       this.errors += chunk;
     });
@@ -29,4 +33,16 @@ export class Oracle {
   public stop(): void {
     this.process.kill();
   }
+}
+
+/** The folder of a release of Prefect without its dependencies. */
+function olderPrefect(release: string): string {
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cdk8s-prefect', 'python');
+  const folder = join(cache, `prefect-${release}`);
+  if (!existsSync(join(folder, `prefect-${release}.dist-info`))) {
+    execFileSync('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, `prefect==${release}`], {
+      stdio: 'inherit',
+    });
+  }
+  return folder;
 }
