@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { Agent, request } from 'node:http';
+
+// biome-ignore lint/suspicious/noExplicitAny: what a server returns is for the tests to check, not for the compiler.
+export type Json = any;
+
+export interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: { name?: string; namespace?: string; labels?: Record<string, string>; [field: string]: Json };
+  [field: string]: Json;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Json;
+  /** The warnings that kubectl would print. */
+  readonly warnings: string[];
+}
+
+/** What an API server said to an object that it was asked to create without keeping it. */
+export interface Admission {
+  readonly object: KubeObject;
+  readonly admitted: boolean;
+  /** The object as it would have been stored; absent if refused. */
+  readonly stored?: KubeObject;
+  /** Why it was refused; empty if admitted. */
+  readonly reason: string;
+  readonly warnings: string[];
+}
+
+export interface NamespaceOptions {
+  /** The Pod Security level that is enforced. */
+  readonly podSecurity?: 'privileged' | 'baseline' | 'restricted';
+}
+
+const concurrency = 16;
+
+/** The REST API of one API server, over a few connections that stay open. */
+export class ApiServer {
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: concurrency });
+  private readonly resources = new Map<string, Promise<Json[]>>();
+
+  constructor(
+    private readonly socketPath: string,
+    private readonly runLabel: string,
+  ) {}
+
+  request(method: string, path: string, body?: object): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const headers = { host: 'localhost', 'content-type': 'application/json' };
+      const sent = request({ socketPath: this.socketPath, agent: this.agent, method, path, headers }, (answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (chunk) => {
+          text += chunk;
+        });
+        answer.on('end', () => {
+          const json = answer.headers['content-type']?.startsWith('application/json');
+          // RFC 7234: 299 - "text", a quote in it escaped.
+          const warnings = (answer.headersDistinct.warning ?? []).map((warning) =>
+            warning.replace(/^299 - "(.*)"$/, '$1').replaceAll('\\"', '"'),
+          );
+          resolve({ status: answer.statusCode ?? 0, body: json ? JSON.parse(text) : text, warnings });
+        });
+        answer.on('error', reject);
+      });
+      sent.on('error', reject).end(body && JSON.stringify(body));
+    });
+  }
+
+  /** A request that must be answered with success. */
+  async expect(method: string, path: string, body?: object): Promise<Answer> {
+    const answer = await this.request(method, path, body);
+    if (answer.status >= 400) throw new Error(`${method} ${path}: ${answer.status} ${answer.body?.message ?? answer.body}`);
+    return answer;
+  }
+
+  /** The server's version, such as v1.27.3. */
+  async version(): Promise<string> {
+    return (await this.expect('GET', '/version')).body.gitVersion;
+  }
+
+  /** Makes a namespace with a new name. */
+  async createNamespace(options: NamespaceOptions = {}): Promise<string> {
+    const name = `test-${randomUUID().slice(0, 8)}`;
+    const labels: Record<string, string> = { [runLabelKey]: this.runLabel };
+    if (options.podSecurity) labels['pod-security.kubernetes.io/enforce'] = options.podSecurity;
+    await this.expect('POST', '/api/v1/namespaces', { metadata: { name, labels } });
+    // A pod is refused as long as its account is missing. Where a controller makes that one too, whoever is first is right.
+    const account = await this.request('POST', `/api/v1/namespaces/${name}/serviceaccounts`, { metadata: { name: 'default' } });
+    if (account.status >= 400 && account.status !== 409) throw new Error(`the account "default" of ${name}: ${account.body.message}`);
+    return name;
+  }
+
+  /** Asks the server to create each object, with all of its admission and none of its effect. In the order of the objects. */
+  async dryRun(
+    objects: readonly KubeObject[],
+    options: { namespace?: string; fieldValidation?: 'Strict' | 'Warn' | 'Ignore' } = {},
+  ): Promise<Admission[]> {
+    const query = `dryRun=All&fieldValidation=${options.fieldValidation ?? 'Strict'}`;
+    const admissions = new Array<Admission>(objects.length);
+    const rest = objects.entries();
+    const worker = async () => {
+      for (const [index, object] of rest) {
+        const { status, body, warnings } = await this.request(
+          'POST',
+          `${await this.collectionOf(object, options.namespace)}?${query}`,
+          object,
+        );
+        const admitted = status < 400;
+        admissions[index] = admitted
+          ? { object, admitted, stored: body, reason: '', warnings }
+          : { object, admitted, reason: body.message, warnings };
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, worker));
+    return admissions;
+  }
+
+  /** Evicts a pod, as draining its node does. */
+  async evict(namespace: string, pod: string): Promise<void> {
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace } };
+    await this.expect('POST', `/api/v1/namespaces/${namespace}/pods/${pod}/eviction`, eviction);
+  }
+
+  /** The path at which objects of an object's kind are created. */
+  private async collectionOf(object: KubeObject, defaultNamespace?: string): Promise<string> {
+    const { apiVersion, kind, metadata } = object;
+    const namespace = metadata.namespace ?? defaultNamespace;
+    const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+    let resources = this.resources.get(group);
+    if (!resources) {
+      resources = this.expect('GET', group).then(({ body }) => body.resources);
+      this.resources.set(group, resources);
+    }
+    const resource = (await resources).find((candidate) => candidate.kind === kind && !candidate.name.includes('/'));
+    if (!resource) throw new Error(`the API server has no kind ${kind} in ${apiVersion}`);
+    if (resource.namespaced && !namespace) throw new Error(`${kind} ${metadata.name} names no namespace, and none was given`);
+    return resource.namespaced ? `${group}/namespaces/${namespace}/${resource.name}` : `${group}/${resource.name}`;
+  }
+}
+
+export const runLabelKey = 'cdk8s-prefect/test-run';

@@ -1,0 +1,63 @@
+import { ApiServer, type NamespaceOptions } from './api-server';
+import { AuditLog } from './audit-log';
+import { type Environment, getEnvironment } from './environment';
+import { Kubectl } from './kubectl';
+import { Namespace } from './namespace';
+
+/** What not every cluster offers to the tests, and why one that was given in KUBECONFIG lacks it. */
+const whyMissing = {
+  auditLog: 'the audit log of the cluster in KUBECONFIG cannot be read',
+  hostAddress: 'CDK8S_PREFECT_HOST_ADDRESS does not say at which address the pods of the cluster in KUBECONFIG reach this machine',
+  oldest: 'beside the cluster in KUBECONFIG no API server of Kubernetes 1.27 is started',
+} as const;
+
+/** The cluster of this run of the tests. */
+export class Cluster extends Kubectl {
+  readonly api: ApiServer;
+  private readonly environment: Environment;
+  private readonly offered: { auditLog?: AuditLog; hostAddress?: string; oldest?: ApiServer };
+
+  constructor() {
+    const environment = getEnvironment();
+    const { apiSocket, auditLog, hostAddress, oldestApiSocket, runLabel } = environment;
+    super(environment.kubectl, environment.kubeconfig);
+    this.environment = environment;
+    this.api = new ApiServer(apiSocket, runLabel);
+    this.offered = {
+      auditLog: auditLog ? new AuditLog(auditLog) : undefined,
+      hostAddress,
+      oldest: oldestApiSocket ? new ApiServer(oldestApiSocket, runLabel) : undefined,
+    };
+  }
+
+  /** A namespace for one test, with a name of its own. */
+  async createNamespace(options?: NamespaceOptions): Promise<Namespace> {
+    return new Namespace(this.environment, this.api, await this.api.createNamespace(options));
+  }
+
+  /** The requests of service accounts. Only for tests declared by `testWith('auditLog')`. */
+  get auditLog(): AuditLog {
+    return this.need('auditLog');
+  }
+
+  /** The address at which pods reach a server of the test. Only for tests declared by `testWith('hostAddress')`. */
+  get hostAddress(): string {
+    return this.need('hostAddress');
+  }
+
+  /** An API server of Kubernetes 1.27, without controllers or nodes, for dry runs. Only for tests declared by `testWith('oldest')`. */
+  get oldest(): ApiServer {
+    return this.need('oldest');
+  }
+
+  /** `test`, where the cluster offers what the test needs; elsewhere the test is reported as skipped, with the reason. */
+  testWith(needed: keyof typeof whyMissing): (name: string, body: () => Promise<void>) => void {
+    return this.offered[needed] ? test : (name, body) => test.skip(`${name} [not run: ${whyMissing[needed]}]`, body);
+  }
+
+  private need<P extends keyof typeof whyMissing>(part: P): NonNullable<(typeof this.offered)[P]> {
+    const value = this.offered[part];
+    if (!value) throw new Error(`${whyMissing[part]}; declare this test by cluster.testWith('${part}')`);
+    return value;
+  }
+}

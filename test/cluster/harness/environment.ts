@@ -1,0 +1,29 @@
+/** What the tests are told about the cluster of their run, by the setup, which knows how it came to be. */
+export interface Environment {
+  readonly kubectl: string;
+  readonly kubeconfig: string;
+  /** The socket of a `kubectl proxy`: the API, without each request's cost of a process or of signing in. */
+  readonly apiSocket: string;
+  /** The label that this run's namespaces carry. */
+  readonly runLabel: string;
+  /** The address at which pods reach the machine of the tests. */
+  readonly hostAddress?: string;
+  /** The audit log of the API server. */
+  readonly auditLog?: string;
+  /** The socket to an API server of the Kubernetes version that cdk8s-plus-27 describes. */
+  readonly oldestApiSocket?: string;
+  /** Where the programs of the cluster log. */
+  readonly logDir?: string;
+}
+
+const variable = 'CDK8S_PREFECT_TEST_CLUSTER';
+
+export function setEnvironment(environment: Environment): void {
+  process.env[variable] = JSON.stringify(environment);
+}
+
+export function getEnvironment(): Environment {
+  const environment = process.env[variable];
+  if (!environment) throw new Error('there is no cluster: these tests run by `npm run test:cluster`, whose setup brings one up');
+  return JSON.parse(environment);
+}

@@ -1,0 +1,70 @@
+// Before all tests: the cluster of KUBECONFIG if there is one, else the project's own.
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { type ApiProxy, startApiProxy } from './api-proxy';
+import { runLabelKey } from './api-server';
+import { type Environment, setEnvironment } from './environment';
+import { Kubectl } from './kubectl';
+import { down, up } from './own';
+import { adminKubeconfig, auditLog, hostAddress, kubectlCache, logDir, oldest } from './own/layout';
+import { EX_UNAVAILABLE, outcomeOf, Unavailable } from './run';
+
+/** What is undone after all tests. Kept globally, because jest loads the teardown as another module. */
+declare global {
+  var clusterTeardown: (() => Promise<void>) | undefined;
+}
+
+export default async function setup(): Promise<void> {
+  try {
+    const given = process.env.KUBECONFIG;
+    setEnvironment(given && resolve(given) !== adminKubeconfig ? await useGiven(given) : await useOwn());
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    console.error(`\nThe cluster tests were NOT RUN: ${error.message}`);
+    process.exit(EX_UNAVAILABLE);
+  }
+}
+
+async function useOwn(): Promise<Environment> {
+  const { kubectl, found } = await up();
+  process.env.KUBECACHEDIR = kubectlCache;
+  const api = await startApiProxy(kubectl, adminKubeconfig);
+  const oldestApi = await startApiProxy(kubectl, oldest.kubeconfig);
+  const runLabel = randomUUID();
+  // A cluster that stays up keeps the namespaces of the last run, to be looked into, until the next.
+  if (found) await new Kubectl(kubectl, adminKubeconfig).kubectl(['delete', 'namespaces', '--selector', runLabelKey, '--wait=false']);
+  teardownBy([api, oldestApi], async () => {
+    if (!found) await down();
+    console.error(`cluster: ${found ? 'left up, as it was found' : 'down'}; its logs are in ${logDir}`);
+  });
+  return {
+    kubectl,
+    kubeconfig: adminKubeconfig,
+    apiSocket: api.socket,
+    oldestApiSocket: oldestApi.socket,
+    runLabel,
+    hostAddress,
+    auditLog,
+    logDir,
+  };
+}
+
+/** Nothing is started in a cluster that was given, and what the tests made there is deleted. */
+async function useGiven(kubeconfig: string): Promise<Environment> {
+  const kubectl = 'kubectl';
+  const answer = await outcomeOf(kubectl, ['version']).catch((error) => ({ code: 1, stderr: `${error}` }));
+  if (answer.code !== 0) throw new Unavailable(`the cluster of KUBECONFIG=${kubeconfig} does not answer kubectl: ${answer.stderr.trim()}`);
+  const api = await startApiProxy(kubectl, kubeconfig);
+  const runLabel = randomUUID();
+  teardownBy([api], async () => {
+    await new Kubectl(kubectl, kubeconfig).kubectl(['delete', 'namespaces', '--selector', `${runLabelKey}=${runLabel}`, '--wait=false']);
+  });
+  return { kubectl, kubeconfig, apiSocket: api.socket, runLabel, hostAddress: process.env.CDK8S_PREFECT_HOST_ADDRESS };
+}
+
+function teardownBy(proxies: readonly ApiProxy[], last: () => Promise<void>): void {
+  globalThis.clusterTeardown = async () => {
+    for (const proxy of proxies) await proxy.stop();
+    await last();
+  };
+}

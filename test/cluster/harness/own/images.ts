@@ -1,0 +1,89 @@
+// The images that pods run, served by a registry on this machine that containerd uses for every name. No other image exists here.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { lastLines, outcomeOf, run, Unavailable } from '../run';
+import type { Binaries } from './binaries';
+import { containerdSocket, home, projectDir, registryAddress, runDir, testDir } from './layout';
+import { answers, start, untilReady } from './processes';
+
+export const pauseImage = 'registry.k8s.io/pause:3.10';
+const prefectTags = ['1.4.1', '1.4.1-python3.7', '1.4.1-python3.9'];
+
+/** containerd's configuration of registries: the one on this machine stands for each, and there is no other to fall back to. */
+export const registryHosts = join(runDir, 'registries');
+const hostsToml = `server = "http://${registryAddress}"\n[host."http://${registryAddress}"]\n  capabilities = ["pull", "resolve"]\n`;
+
+/** Makes the big layer of the Prefect image, once for each content of what goes into it. */
+export async function buildPrefectLayer(): Promise<string> {
+  const script = join(testDir, 'images', 'prefect', 'layer.sh');
+  const requirements = join(projectDir, 'scripts', 'python', 'oracle.txt');
+  const hash = hashOf([script, join(testDir, 'images', 'prefect', 'entrypoint.sh'), requirements]);
+  const layer = join(home, 'layers', `prefect-${hash}.tar.gz`);
+  if (existsSync(layer)) return layer;
+
+  console.error('cluster: building the image prefecthq/prefect:1.4.1 (about 2 minutes)');
+  mkdirSync(join(home, 'layers'), { recursive: true });
+  const env = { ...process.env, ...(await pipSettings()) };
+  const { code, stderr } = await outcomeOf('unshare', ['--mount', script, requirements, layer], { env });
+  if (code !== 0) throw new Unavailable(`the Prefect image could not be built from Debian's and PyPI's packages: ${lastLines(stderr, 10)}`);
+  return layer;
+}
+
+/** pip's settings on this machine, from whichever file, as the environment variables that say the same. */
+async function pipSettings(): Promise<NodeJS.ProcessEnv> {
+  const { stdout } = await outcomeOf('python3', ['-m', 'pip', 'config', 'list']).catch(() => ({ stdout: '' }));
+  const settings = [...stdout.matchAll(/^(?:global|install)\.([a-z-]+)='(.*)'$/gm)];
+  return Object.fromEntries(settings.map(([, name, value]) => [`PIP_${name.toUpperCase().replaceAll('-', '_')}`, value]));
+}
+
+export function startRegistry(binaries: Binaries): Promise<void> {
+  const blobs = join(home, 'registry');
+  mkdirSync(blobs, { recursive: true });
+  mkdirSync(join(registryHosts, '_default'), { recursive: true });
+  writeFileSync(join(registryHosts, '_default', 'hosts.toml'), hostsToml);
+  start('registry', join(binaries.crane, 'crane'), ['registry', 'serve', '--address', registryAddress, '--disk', blobs]);
+  return untilReady('registry', () => answers(`http://${registryAddress}/v2/`));
+}
+
+/** Puts the images into the registry, and from there into containerd, unless just these are there already. */
+export async function publishImages(binaries: Binaries, prefectLayer: string): Promise<void> {
+  const flowsDir = join(testDir, 'flows');
+  const flows = readdirSync(flowsDir).filter((name) => name.endsWith('.py'));
+  const content = `${prefectLayer} ${binaries.pause} ${hashOf(flows.map((name) => join(flowsDir, name)))}`;
+  const published = join(runDir, 'published');
+  if (existsSync(published) && readFileSync(published, 'utf8') === content) return;
+
+  const crane = (...args: string[]) => run(join(binaries.crane, 'crane'), args);
+  const layerOf = async (name: string, directory: string, files: string[], below: string) => {
+    const tar = join(runDir, `${name}.tar`);
+    const reproducible = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0'];
+    await run('tar', ['-cf', tar, '-C', directory, ...reproducible, `--transform=s,^,${below},`, ...files]);
+    return tar;
+  };
+
+  const platform = ['--set-platform', `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`];
+  const pause = `${registryAddress}/pause:3.10`;
+  await crane('append', '--new_layer', await layerOf('pause', binaries.pause, ['pause'], ''), '--new_tag', pause);
+  await crane('mutate', pause, ...platform, '--entrypoint', '/pause');
+
+  const base = `${registryAddress}/base`;
+  const prefect = `${registryAddress}/prefecthq/prefect:${prefectTags[0]}`;
+  const variables = ['LC_ALL=C.UTF-8', 'LANG=C.UTF-8', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
+  const config = [...variables.flatMap((variable) => ['--env', variable]), '--entrypoint', 'tini,-g,--,entrypoint.sh'];
+  await crane('append', '--new_layer', prefectLayer, '--new_tag', base);
+  await crane('mutate', base, ...platform, ...config, '--append', await layerOf('flows', flowsDir, flows, 'flows/'), '--tag', prefect);
+  for (const tag of prefectTags.slice(1)) await crane('tag', prefect, tag);
+
+  // Pulled now, so that the first pod does not wait, and so that a tag that moved moves under imagePullPolicy IfNotPresent too.
+  for (const image of [pauseImage, ...prefectTags.map((tag) => `docker.io/prefecthq/prefect:${tag}`)]) {
+    await run('ctr', ['--address', containerdSocket, '--namespace', 'k8s.io', 'images', 'pull', '--hosts-dir', registryHosts, image]);
+  }
+  writeFileSync(published, content);
+}
+
+function hashOf(files: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(file.split('/').pop() ?? '').update(readFileSync(file));
+  return hash.digest('hex').slice(0, 12);
+}

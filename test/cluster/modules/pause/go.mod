@@ -1,0 +1,3 @@
+module cdk8s-prefect/test/cluster/modules/pause
+
+go 1.26.0
