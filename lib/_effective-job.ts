@@ -43,7 +43,7 @@ export function effectiveJob(template: FlowJob, run: FlowRun, agent: AgentView):
   const prefix = since(agent, [1, 3, 0]) ? (job.metadata.name ?? 'prefect-job') : 'prefect-job';
   job.metadata.name = `${prefix.slice(0, 48)}-${identifier}`;
   // The launcher's labels are those of the agent's template; a flow's own template may say otherwise.
-  const stamps = Object.fromEntries(Object.entries(templateLabels(template)).filter(([key]) => key.startsWith('cdk8s-prefect/')));
+  const stamps = Object.fromEntries(Object.entries(template.metadata.labels ?? {}).filter(([key]) => key.startsWith('cdk8s-prefect/')));
   for (const metadata of [job.metadata, job.spec.template.metadata]) metadata.labels = { ...stamps, ...metadata.labels, ...labels };
 
   const pod = job.spec.template.spec;
@@ -107,10 +107,6 @@ function renderEnv(templateEnv: EnvEntry[], image: string, run: FlowRun, agent: 
     { name: 'PREFECT__CLOUD__AUTH_TOKEN', ...key },
   ]);
   return [...env.values(), ...templateEnv.filter(({ name }) => !env.has(name))];
-}
-
-function templateLabels(template: FlowJob): Record<string, string> {
-  return (template as Json).metadata.labels ?? {};
 }
 
 function coreVersion(run: FlowRun): string {

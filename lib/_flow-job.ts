@@ -1,4 +1,4 @@
-import type { Duration } from 'cdk8s';
+import { Duration } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import { checkAnnotations, checkDnsLabel, checkDnsSubdomain, checkImage, checkLabels } from './_checks';
@@ -15,7 +15,7 @@ import {
   verbatimPodFields,
 } from './_pod';
 import { refuse } from './_refuse';
-import { EvictionPolicy, type FlowJobTemplateProps, PodSecurity } from './flow-job-template';
+import { type FlowJobProps, PodSecurity } from './flow-job-props';
 import type { InitContainer } from './init-container';
 
 /** Where a flow without privileges has its home: it writes to it, and pip installs there. */
@@ -30,18 +30,22 @@ const OWNED_FIELDS = {
   terminationGracePeriodSeconds: 'use the prop terminationGracePeriod',
 };
 
-const PROTECTED = {
-  'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
-  'karpenter.sh/do-not-disrupt': 'true',
-};
-
 /** A Job manifest, as far as the library reads it. */
 export interface FlowJob {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly labels?: Record<string, string> };
   readonly spec: { readonly template: { readonly spec: { readonly containers: { readonly env?: { readonly name: string }[] }[] } } };
 }
 
-/** The Job that the agent fills in. `labels` are on Job and pod. */
-export function renderFlowJob(where: Construct, props: FlowJobTemplateProps, labels: Record<string, string>, ttl: Duration): FlowJob {
+/** The Job of a flow run, but for what the agent decides. `labels` are on Job and pod, `podAnnotations` on the pod. */
+export function renderFlowJob(
+  where: Construct,
+  props: FlowJobProps,
+  labels: Record<string, string>,
+  podAnnotations: Record<string, string> = {},
+): FlowJob {
+  const ttl = props.ttlAfterFinished ?? Duration.minutes(10);
   checkDurations(where, props, ttl);
   checkLabels(where, 'jobLabels', props.jobLabels ?? {});
   checkAnnotations(where, 'jobAnnotations', props.jobAnnotations ?? {});
@@ -57,7 +61,7 @@ export function renderFlowJob(where: Construct, props: FlowJobTemplateProps, lab
       ttlSecondsAfterFinished: ttl.toSeconds(),
       activeDeadlineSeconds: props.activeDeadline?.toSeconds(),
       template: {
-        metadata: renderPodMetadata(where, props, labels, props.onEviction === EvictionPolicy.PROTECT ? PROTECTED : {}),
+        metadata: renderPodMetadata(where, props, labels, podAnnotations),
         spec: {
           ...renderPodOptions(where, props),
           restartPolicy: 'Never',
@@ -91,7 +95,7 @@ export function renderFlowJob(where: Construct, props: FlowJobTemplateProps, lab
   return JSON.parse(JSON.stringify(job));
 }
 
-function renderFlowEnv(where: Construct, props: FlowJobTemplateProps, restricted: boolean): k8s.EnvVar[] | undefined {
+function renderFlowEnv(where: Construct, props: FlowJobProps, restricted: boolean): k8s.EnvVar[] | undefined {
   for (const name of Object.keys(props.env ?? {})) {
     checkFlowEnvName(where, 'env', name);
     const remedy = { EXTRA_PIP_PACKAGES: 'use the prop extraPipPackages', PIP_INDEX_URL: 'use the prop pipIndexUrl' }[name];
@@ -113,7 +117,7 @@ function renderFlowEnv(where: Construct, props: FlowJobTemplateProps, restricted
 
 function renderInitContainers(
   where: Construct,
-  props: FlowJobTemplateProps,
+  props: FlowJobProps,
   restricted: boolean,
   volumes: Set<string>,
 ): k8s.Container[] | undefined {
@@ -157,7 +161,7 @@ function renderInitContainers(
   return containers.length > 0 ? containers : undefined;
 }
 
-function checkDurations(where: Construct, props: FlowJobTemplateProps, ttl: Duration): void {
+function checkDurations(where: Construct, props: FlowJobProps, ttl: Duration): void {
   if (ttl.toSeconds() < 120) {
     refuse(where, {
       prop: 'ttlAfterFinished',

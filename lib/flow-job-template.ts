@@ -1,17 +1,11 @@
-import { type ApiObject, Chart, Duration, Yaml } from 'cdk8s';
+import { type ApiObject, Chart, Yaml } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkDnsLabel } from './_checks';
 import { type FlowJob, renderFlowJob } from './_flow-job';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
 import { refuse } from './_refuse';
-import type { ImagePullPolicy } from './container-options';
-import type { EnvValue } from './env-value';
-import type { InitContainer } from './init-container';
-import type { SecretKeyRef } from './key-ref';
-import type { PodOptions } from './pod-options';
-import type { ContainerResources } from './resources';
-import type { Volume } from './volume';
+import type { FlowJobProps } from './flow-job-props';
 
 /** What becomes of a flow run whose pod has to leave its node. */
 export enum EvictionPolicy {
@@ -26,20 +20,14 @@ export enum EvictionPolicy {
   RUN_AGAIN = 'run-again',
 }
 
-/**
- * Levels of Kubernetes' Pod Security Standards.
- *
- * @see https://kubernetes.io/docs/concepts/security/pod-security-standards/
- */
-export enum PodSecurity {
-  /** As uid and gid 10001 without any privilege, with a home directory of its own. */
-  RESTRICTED = 'restricted',
-  /** As the user that the image says, which may be root. */
-  BASELINE = 'baseline',
-}
+/** What autoscalers look at. */
+const PROTECTED = {
+  'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+  'karpenter.sh/do-not-disrupt': 'true',
+};
 
 /** Properties of `FlowJobTemplate`. */
-export interface FlowJobTemplateProps extends PodOptions {
+export interface FlowJobTemplateProps extends FlowJobProps {
   /**
    * Namespace of the Jobs: that of the agent's `flowNamespace`.
    *
@@ -47,116 +35,11 @@ export interface FlowJobTemplateProps extends PodOptions {
    */
   readonly flowNamespace?: string;
   /**
-   * Image of flow runs that bring none: Docker storage and `KubernetesRun(image=...)` come first.
-   *
-   * @default - prefecthq/prefect of the version that registered the flow
-   */
-  readonly image?: string;
-  /**
-   * When the image is pulled. `KubernetesRun(image_pull_policy=...)` comes first.
-   *
-   * @default - Kubernetes': Always for the tag latest, else IfNotPresent
-   */
-  readonly imagePullPolicy?: ImagePullPolicy;
-  /**
-   * What a flow run asks for and may use at most. `KubernetesRun(cpu_request=..., memory_limit=...)` and their like replace single
-   * values.
-   *
-   * @default - nothing is asked for
-   */
-  readonly resources?: ContainerResources;
-  /**
-   * Environment variables of flow runs. Those of the agent (`flowEnvVars`) and of a flow's run config come first.
-   *
-   * @default - none
-   */
-  readonly env?: { [name: string]: EnvValue };
-  /**
-   * Volumes of flow runs, by name, with where the flow sees them.
-   *
-   * @default - none
-   */
-  readonly volumes?: { [name: string]: Volume };
-  /**
-   * Account of flow runs, in their namespace. `KubernetesRun(service_account_name=...)` comes first.
-   *
-   * @default - the account `default`
-   */
-  readonly serviceAccountName?: string;
-  /**
-   * Whether flow runs get the token of their account, to speak to the Kubernetes API.
-   *
-   * @default - if `serviceAccountName` is given
-   */
-  readonly automountServiceAccountToken?: boolean;
-  /**
-   * Labels of the Jobs, beside those of Prefect and the chart.
-   *
-   * @default - none
-   */
-  readonly jobLabels?: { [key: string]: string };
-  /**
-   * Annotations of the Jobs.
-   *
-   * @default - none
-   */
-  readonly jobAnnotations?: { [key: string]: string };
-  /**
-   * Containers that run, in this order, before the flow.
-   *
-   * @default - none
-   */
-  readonly initContainers?: InitContainer[];
-  /**
-   * Containers that start after the init containers, run beside the flow and end with it. Needs Kubernetes 1.29.
-   *
-   * @default - none
-   * @see https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
-   */
-  readonly sidecars?: InitContainer[];
-  /**
-   * How long a finished Job is kept if the agent does not delete it: at least 120 seconds, since the agent looks for failed Jobs
-   * once a minute.
-   *
-   * @default Duration.minutes(10)
-   */
-  readonly ttlAfterFinished?: Duration;
-  /**
-   * How long a Job may take. Prefect does not see it as a timeout: the run stays Running until its heartbeat is missed.
-   *
-   * @default - for ever
-   */
-  readonly activeDeadline?: Duration;
-  /**
-   * How long a flow run has between SIGTERM and SIGKILL.
-   *
-   * @default - Kubernetes': 30 seconds
-   */
-  readonly terminationGracePeriod?: Duration;
-  /**
    * What becomes of a flow run whose pod has to leave its node.
    *
    * @default - what Prefect makes of it: the run stays Running until its heartbeat is missed
    */
   readonly onEviction?: EvictionPolicy;
-  /**
-   * Requirements that the image's entrypoint installs with pip before the flow starts (`EXTRA_PIP_PACKAGES`).
-   *
-   * @default - none
-   */
-  readonly extraPipPackages?: string[];
-  /**
-   * URL of the package index, from a Secret in the flow namespace: it may have credentials, and is not echoed.
-   *
-   * @default - PyPI
-   */
-  readonly pipIndexUrl?: SecretKeyRef;
-  /**
-   * Level of Pod Security that flow runs meet.
-   *
-   * @default PodSecurity.RESTRICTED
-   */
-  readonly podSecurity?: PodSecurity;
   /**
    * Name of the ConfigMap, and beginning of the other names.
    *
@@ -228,7 +111,12 @@ export class FlowJobTemplate extends Construct {
       'cdk8s-prefect/job-template': this.configMapName,
       ...(props.onEviction && { 'cdk8s-prefect/on-eviction': props.onEviction }),
     };
-    this._job = renderFlowJob(this, props, { ...Chart.of(this).labels, ...stamp }, props.ttlAfterFinished ?? Duration.minutes(10));
+    this._job = renderFlowJob(
+      this,
+      props,
+      { ...Chart.of(this).labels, ...stamp },
+      props.onEviction === EvictionPolicy.PROTECT ? PROTECTED : {},
+    );
     this._envNames = (this._job.spec.template.spec.containers[0]?.env ?? []).map(({ name }) => name);
     const labels = recommendedLabels('prefect-job-template', this.configMapName);
 
