@@ -11,10 +11,14 @@ const whyMissing = {
   oldest: 'beside the cluster in KUBECONFIG no API server of Kubernetes 1.27 is started',
 } as const;
 
+/** `test`, or `test.concurrent`. */
+type Declare = (name: string, body: () => Promise<void>) => void;
+
 /** The cluster of this run of the tests. */
 export class Cluster extends Kubectl {
   readonly api: ApiServer;
   private readonly environment: Environment;
+  private readonly created: string[] = [];
   private readonly offered: { auditLog?: AuditLog; hostAddress?: string; oldest?: ApiServer };
 
   constructor() {
@@ -32,7 +36,20 @@ export class Cluster extends Kubectl {
 
   /** A namespace for one test, with a name of its own. */
   async createNamespace(options?: NamespaceOptions): Promise<Namespace> {
-    return new Namespace(this.environment, this.api, await this.api.createNamespace(options));
+    const name = await this.api.createNamespace(options);
+    this.created.push(name);
+    return new Namespace(this.environment, this.api, name);
+  }
+
+  /** Deletes the namespaces made so far, without waiting: what goes on in them would slow down the tests that follow. */
+  async deleteNamespaces(): Promise<void> {
+    const names = this.created.splice(0);
+    if (names.length > 0) await this.kubectl(['delete', 'namespaces', '--wait=false', ...names]);
+  }
+
+  /** A namespace that is there already: what a test leaves in it, it must remove. */
+  existingNamespace(name: string): Namespace {
+    return new Namespace(this.environment, this.api, name);
   }
 
   /** The requests of service accounts. Only for tests declared by `testWith('auditLog')`. */
@@ -51,8 +68,8 @@ export class Cluster extends Kubectl {
   }
 
   /** `test`, where the cluster offers what the test needs; elsewhere the test is reported as skipped, with the reason. */
-  testWith(needed: keyof typeof whyMissing): (name: string, body: () => Promise<void>) => void {
-    return this.offered[needed] ? test : (name, body) => test.skip(`${name} [not run: ${whyMissing[needed]}]`, body);
+  testWith(needed: keyof typeof whyMissing, declare: Declare = test): Declare {
+    return this.offered[needed] ? declare : (name, body) => test.skip(`${name} [not run: ${whyMissing[needed]}]`, body);
   }
 
   private need<P extends keyof typeof whyMissing>(part: P): NonNullable<(typeof this.offered)[P]> {

@@ -1,0 +1,87 @@
+import { PrefectAgent } from '../../lib';
+import type { KubeObject } from './harness/api-server';
+import type { AuditEvent } from './harness/audit-log';
+import { Cluster } from './harness/cluster';
+import type { Namespace } from './harness/namespace';
+import { createKey, Prefect, synth } from './prefect';
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+const cluster = new Cluster();
+const withAudit = cluster.testWith('auditLog');
+let prefect: Prefect;
+beforeEach(async () => {
+  prefect = await Prefect.start(cluster);
+});
+afterEach(async () => {
+  await prefect.stop();
+  await cluster.deleteNamespaces();
+});
+
+/** A right, as one verb on one resource: `list core/pods`. */
+const rightOf = (verb: string, group: string, resource: string) => `${verb} ${group || 'core'}/${resource}`;
+
+const rightsOf = (rules: Rule[]) =>
+  rules.flatMap(({ apiGroups: [group = ''], resources, verbs }) =>
+    resources.flatMap((resource) => verbs.map((verb) => rightOf(verb, group, resource))),
+  );
+
+const agentIn = (ns: Namespace) => synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api }));
+const roleIn = (manifests: KubeObject[]) => manifests.find(({ kind }) => kind === 'Role') as KubeObject;
+
+/** Lets an agent do all that agents do: run a flow, delete its Job, and look for what keeps another from starting. */
+async function work(ns: Namespace, manifests: KubeObject[]): Promise<() => Promise<AuditEvent[]>> {
+  const mark = await cluster.auditLog.mark();
+  await createKey(ns);
+  await ns.apply(manifests);
+  prefect.schedule('quick');
+  prefect.schedule('quick', {
+    runConfig: { type: 'KubernetesRun', __version__: '1.4.1', labels: [], image: 'registry.example/missing:1' },
+  });
+  return async () => {
+    const account = `system:serviceaccount:${ns.name}:prefect-agent`;
+    return (await cluster.auditLog.since(mark)).filter(({ user, resource }) => user === account && resource !== '');
+  };
+}
+
+const allowed = ({ code }: AuditEvent) => code < 400;
+const right = ({ verb, group, resource, subresource }: AuditEvent) =>
+  rightOf(verb, group, subresource ? `${resource}/${subresource}` : resource);
+
+withAudit('an agent uses each right that it has, asks for no other, and is refused nothing', async () => {
+  const ns = await cluster.createNamespace({ podSecurity: 'restricted' });
+  const manifests = agentIn(ns);
+  const requests = await work(ns, manifests);
+  const granted = rightsOf(roleIn(manifests).rules).sort();
+  await ns.eventually(async () => expect([...new Set((await requests()).filter(allowed).map(right))].sort()).toEqual(granted), {
+    timeout: 300_000,
+  });
+  expect((await requests()).filter(({ code }) => code === 401 || code === 403)).toEqual([]);
+});
+
+withAudit('none of its rights can be spared', async () => {
+  const rights = rightsOf(roleIn(agentIn(cluster.existingNamespace('any'))).rules);
+  expect(rights).toHaveLength(5);
+  await Promise.all(
+    rights.map(async (missing) => {
+      const ns = await cluster.createNamespace({ podSecurity: 'restricted' });
+      const manifests = agentIn(ns);
+      const role = roleIn(manifests);
+      role.rules = role.rules
+        .flatMap(({ apiGroups, resources, verbs }: Rule) => resources.map((resource) => ({ apiGroups, resources: [resource], verbs })))
+        .map((rule: Rule) => ({
+          ...rule,
+          verbs: rule.verbs.filter((verb) => rightOf(verb, rule.apiGroups[0] ?? '', rule.resources[0] ?? '') !== missing),
+        }))
+        .filter(({ verbs }: Rule) => verbs.length > 0);
+      const requests = await work(ns, manifests);
+      await ns.eventually(async () => expect((await requests()).filter(({ code }) => code === 403).map(right)).toContain(missing), {
+        timeout: 400_000,
+      });
+    }),
+  );
+});

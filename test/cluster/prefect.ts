@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import { App, Chart, Testing } from 'cdk8s';
+import { PrefectAgent, type PrefectAgentProps, PrefectApi, SecretKeyRef } from '../../lib';
+import { FakePrefectServer } from '../prefect-api/fake-prefect-server';
+import { tasksOf } from '../prefect-api/flow-file';
+import type { RunRequest } from '../prefect-api/runs';
+import type { FlowRun } from '../prefect-api/store';
+import type { KubeObject } from './harness/api-server';
+import type { Cluster } from './harness/cluster';
+import type { Namespace } from './harness/namespace';
+
+/** The flows that are baked into the test image, below /flows. */
+export type Flow = 'quick' | 'slow' | 'fail';
+
+export const API_KEY = 'key-of-the-team';
+
+/** Finished states, in which a flow run stays. */
+const FINISHED = ['Success', 'Failed', 'Cancelled'];
+
+/** A Prefect API that pods reach, for one test. Stop it when the test ends. */
+export class Prefect {
+  static async start(cluster: Cluster): Promise<Prefect> {
+    const server = new FakePrefectServer({ backend: 'cloud', tenants: [{ slug: 'team', key: API_KEY }] });
+    await server.start({ host: cluster.hostAddress });
+    return new Prefect(server, `http://${cluster.hostAddress}:${server.port}`);
+  }
+
+  private readonly tasks = new Map<Flow, RunRequest['tasks']>();
+
+  private constructor(
+    readonly server: FakePrefectServer,
+    readonly url: string,
+  ) {}
+
+  get api(): PrefectApi {
+    return PrefectApi.cloud({ url: this.url, apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
+  }
+
+  /** Schedules a run of one of the image's flows, and gives its id. */
+  schedule(flow: Flow, request: Omit<RunRequest, 'flow' | 'path' | 'tasks'> = {}): string {
+    const tasks = this.tasks.get(flow) ?? tasksOf(join(__dirname, 'flows', `${flow}.py`), flow);
+    this.tasks.set(flow, tasks);
+    return this.server.scheduleRun({ flow, path: `/flows/${flow}.py`, tasks, ...request });
+  }
+
+  /** The states that a run has been in, in their order. */
+  states(id: string): string[] {
+    return this.server.history(id).map(({ serialized_state }) => serialized_state.type);
+  }
+
+  /** What a run has logged, a message to a line. */
+  log(id: string): string {
+    return this.server
+      .logs(id)
+      .map(({ message }) => message)
+      .join('\n');
+  }
+
+  finished(id: string): FlowRun {
+    const run = this.server.run(id);
+    if (!FINISHED.includes(run.state))
+      throw new Error(`flow run ${id} is ${run.state} after ${this.states(id)}; it logged:\n${this.log(id)}`);
+    return run;
+  }
+
+  stop(): Promise<void> {
+    return this.server.stop();
+  }
+}
+
+/** The manifests of a chart in a namespace. */
+export function synth(ns: Namespace, build: (chart: Chart) => void): KubeObject[] {
+  const chart = new Chart(new App(), 'chart', { namespace: ns.name });
+  build(chart);
+  return Testing.synth(chart);
+}
+
+/** Installs an agent, with its key, and waits until it has asked for flow runs. */
+export async function install(ns: Namespace, prefect: Prefect, props: Partial<PrefectAgentProps> = {}): Promise<KubeObject[]> {
+  const manifests = synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api, labels: ['kube'], ...props }));
+  await createKey(ns);
+  await ns.apply(manifests);
+  await agentReady(ns, props.resourceName);
+  return manifests;
+}
+
+/** The Secret of the API key. One that is there already is as good. */
+export async function createKey(ns: Namespace, key = API_KEY): Promise<void> {
+  await ns.apply([{ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'prefect-api-key' }, stringData: { key } }]);
+}
+
+/** Its readiness says that Prefect has answered it. */
+export async function agentReady(ns: Namespace, name = 'prefect-agent'): Promise<void> {
+  await ns.eventually(async () => expect((await ns.get('deployment', name)).status.readyReplicas).toBe(1), { timeout: 180_000 });
+}
+
+/** The one pod of an agent. */
+export async function agentPod(ns: Namespace, name = 'prefect-agent'): Promise<KubeObject> {
+  const pods = await ns.list('pods', `app=${name}`);
+  expect(pods.map(({ metadata }) => metadata.name)).toHaveLength(1);
+  return pods[0] as KubeObject;
+}
+
+/** The Jobs of a flow run that are there. */
+export function jobsOf(ns: Namespace, run: string): Promise<KubeObject[]> {
+  return ns.list('jobs', `prefect.io/flow_run_id=${run}`);
+}
