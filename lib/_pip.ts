@@ -9,7 +9,7 @@ const POST = '(?:-\\d+|[-_.]?(?:post|rev|r)(?:[-_.]?\\d+)?)?';
 const DEV = '(?:[-_.]?dev(?:[-_.]?\\d+)?)?';
 const LOCAL = '(?:\\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?';
 const RELEASE = '(?:\\d+!)?\\d+(?:\\.\\d+)*';
-const EXACT = `(?:==|!=)(?:${RELEASE}\\.\\*|v?${RELEASE}${PRE}${POST}${DEV}${LOCAL})`;
+const EXACT = `(?:==|!=)v?${RELEASE}(?:\\.\\*|${PRE}${POST}${DEV}${LOCAL})`;
 const ORDERED = `(?:<=|>=|<|>)v?${RELEASE}${PRE}${POST}${DEV}`;
 const COMPATIBLE = `~=v?(?:\\d+!)?\\d+(?:\\.\\d+)+${PRE}${POST}${DEV}`;
 const SPECIFIER = `(?:${EXACT}|${ORDERED}|${COMPATIBLE})`;

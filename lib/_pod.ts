@@ -116,16 +116,32 @@ export function renderResources(where: Where, resources: ContainerResources): k8
   checkOrder(where, 'cpuRequest', cpuRequest?.millicores, cpuLimit?.millicores, 'm');
   checkOrder(where, 'memoryRequest', memoryRequest?.toKibibytes(), memoryLimit?.toKibibytes(), 'Ki');
   checkOrder(where, 'ephemeralStorageRequest', ephemeralStorageRequest?.toKibibytes(), ephemeralStorageLimit?.toKibibytes(), 'Ki');
+  const extended = Object.entries(resources.extendedResources ?? {}).map(([name, amount]) => {
+    checkExtendedResource(where, name, amount);
+    return [name, k8s.Quantity.fromNumber(amount)];
+  });
   const quantities = (cpu: string | undefined, memory?: Size, ephemeralStorage?: Size) =>
     nonEmpty({
       ...(cpu && { cpu: k8s.Quantity.fromString(cpu) }),
       ...(memory && { memory: renderSize(memory) }),
       ...(ephemeralStorage && { 'ephemeral-storage': renderSize(ephemeralStorage) }),
+      ...Object.fromEntries(extended),
     });
   return nonEmpty({
     requests: quantities(cpuRequest && `${cpuRequest.millicores}m`, memoryRequest, ephemeralStorageRequest),
     limits: quantities(cpuLimit && `${cpuLimit.millicores}m`, memoryLimit, ephemeralStorageLimit),
   });
+}
+
+function checkExtendedResource(where: Where, name: string, amount: number): void {
+  const prop = `resources.extendedResources[${JSON.stringify(name)}]`;
+  checkLabelKey(where, prop, name);
+  if (!name.includes('/') || /(^|\.)kubernetes\.io\//.test(name) || name.startsWith('requests.')) {
+    refuse(where, { prop, allowed: 'must have the domain of a vendor before "/"', remedy: 'write for example nvidia.com/gpu' });
+  }
+  if (!Number.isInteger(amount) || amount < 1) {
+    refuse(where, { prop, value: amount, allowed: 'must be a whole number, at least 1', remedy: 'choose such a number' });
+  }
 }
 
 function checkOrder(where: Where, field: string, request: number | undefined, limit: number | undefined, unit: string): void {

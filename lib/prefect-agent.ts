@@ -66,7 +66,8 @@ export interface PrefectAgentProps extends AgentSettings, ContainerOptions, PodO
    */
   readonly serviceAccountName?: string;
   /**
-   * What the agent asks for and may use at most. Replaces the default as a whole.
+   * What the agent asks for and may use at most. Replaces the default as a whole: nodes that do not isolate local storage, such as
+   * those of a rootless kind, offer no disk to ask for.
    *
    * @default - requests 100m CPU, 256Mi memory, 64Mi disk; limits 512Mi memory, 256Mi disk; no CPU limit (PrefectHQ/prefect#3942)
    */

@@ -75,4 +75,11 @@ export interface ContainerResources {
    * @default - none
    */
   readonly ephemeralStorageLimit?: Size;
+  /**
+   * Devices and the like, by their name with domain: `{ 'nvidia.com/gpu': 1 }`. Whole numbers, set aside and allowed at once.
+   *
+   * @default - none
+   * @see https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources
+   */
+  readonly extendedResources?: { [name: string]: number };
 }

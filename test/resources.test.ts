@@ -18,3 +18,20 @@ test.each([
   const manifests = synth((chart) => new PrefectAgent(chart, 'Agent', { api, resources: { memoryLimit } }));
   expect(container(only('Deployment', manifests)).resources).toEqual({ limits: { memory: expected } });
 });
+
+describe('extended resources', () => {
+  const resources = (extendedResources: Record<string, number>) => {
+    const api = PrefectApi.server({ url: 'http://prefect' });
+    const manifests = synth((chart) => new PrefectAgent(chart, 'Agent', { api, resources: { extendedResources } }));
+    return container(only('Deployment', manifests)).resources;
+  };
+  test('are asked for and allowed at once', () => {
+    expect(resources({ 'nvidia.com/gpu': 2 })).toEqual({ requests: { 'nvidia.com/gpu': 2 }, limits: { 'nvidia.com/gpu': 2 } });
+  });
+  test.each(['gpu', 'kubernetes.io/gpu', 'node.kubernetes.io/gpu', 'a b/c'])('refuses the name %p', (name) => {
+    expect(() => resources({ [name]: 1 })).toThrow(`chart/Agent: resources.extendedResources["${name}"]`);
+  });
+  test.each([0, 0.5, -1])('refuses the amount %p', (amount) => {
+    expect(() => resources({ 'nvidia.com/gpu': amount })).toThrow(`is ${amount}: it must be a whole number, at least 1`);
+  });
+});
