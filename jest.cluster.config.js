@@ -5,7 +5,7 @@ module.exports = {
   testPathIgnorePatterns: [],
   globalSetup: '<rootDir>/test/cluster/harness/jest-setup.ts',
   globalTeardown: '<rootDir>/test/cluster/harness/jest-teardown.ts',
-  // One cluster, on one machine: its tests wait for pods more than they compute, and disturb each other less in turn.
-  maxWorkers: 1,
+  // The tests wait for pods more than they compute: a few files at once, each in namespaces of its own.
+  maxWorkers: 3,
   testTimeout: 600_000,
 };

@@ -80,7 +80,7 @@ onCluster('two agents under names of their own, side by side: each takes its run
     cluster.createNamespace({ podSecurity: 'restricted' }),
     cluster.createNamespace({ podSecurity: 'restricted' }),
   ]);
-  await createKey(flows);
+  await Promise.all([createKey(ns), createKey(flows)]);
   await Promise.all([
     install(ns, prefect, { name: 'first', labels: ['a'], flowNamespace: flows.name }),
     install(ns, prefect, { name: 'second', labels: ['b'], flowNamespace: flows.name, resourceName: 'second-agent' }),
@@ -108,7 +108,8 @@ describe('signs of life', () => {
   onCluster('an agent whose loop is blocked is restarted, and polls again', async () => {
     await install(ns, prefect);
     // A stopped process is as blocked as can be; the sign is made as old as it would be five minutes on.
-    await inAgent('pkill -STOP -f launcher.py && touch -d "-6 minutes" /tmp/alive');
+    // (The brackets keep the pattern from matching this very command.)
+    await inAgent('pkill -STOP -f [l]auncher.py && touch -d "-6 minutes" /tmp/alive');
     await ns.eventually(async () => expect(await restarts()).toBe(1), { timeout: 240_000 });
     const run = prefect.schedule('quick', { labels: ['kube'] });
     await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'), { timeout: 180_000 });

@@ -30,7 +30,7 @@ const rightsOf = (rules: Rule[]) =>
     resources.flatMap((resource) => verbs.map((verb) => rightOf(verb, group, resource))),
   );
 
-const agentIn = (ns: Namespace) => synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api }));
+const agentIn = (ns: Namespace) => synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api, labels: [ns.name] }));
 const roleIn = (manifests: KubeObject[]) => manifests.find(({ kind }) => kind === 'Role') as KubeObject;
 
 /** Lets an agent do all that agents do: run a flow, delete its Job, and look for what keeps another from starting. */

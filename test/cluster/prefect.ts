@@ -22,12 +22,13 @@ export class Prefect {
   static async start(cluster: Cluster): Promise<Prefect> {
     const server = new FakePrefectServer({ backend: 'cloud', tenants: [{ slug: 'team', key: API_KEY }] });
     await server.start({ host: cluster.hostAddress });
-    return new Prefect(server, `http://${cluster.hostAddress}:${server.port}`);
+    return new Prefect(cluster, server, `http://${cluster.hostAddress}:${server.port}`);
   }
 
   private readonly tasks = new Map<Flow, RunRequest['tasks']>();
 
   private constructor(
+    readonly cluster: Cluster,
     readonly server: FakePrefectServer,
     readonly url: string,
   ) {}
@@ -79,7 +80,8 @@ export function synth(ns: Namespace, build: (chart: Chart) => void): KubeObject[
 export async function install(ns: Namespace, prefect: Prefect, props: Partial<PrefectAgentProps> = {}): Promise<KubeObject[]> {
   const manifests = synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api, labels: ['kube'], ...props }));
   await createKey(ns);
-  await ns.apply(manifests);
+  // Not as of one namespace: a Role is in that of the flows.
+  await prefect.cluster.apply(manifests);
   await agentReady(ns, props.resourceName);
   return manifests;
 }
