@@ -103,8 +103,10 @@ const REFUSED_CONFIG_KEYS = new Set(
 /** Refuses what Prefect would refuse, ignore, or take from two places. Prefect reads the names of its variables in any case. */
 export function checkAgentEnv(where: Where, names: string[]): void {
   for (const name of names) {
-    const remedy = OWNED_ENV[name.startsWith('PREFECT__') ? name.toUpperCase() : name];
-    if (remedy !== undefined) refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env', remedy });
+    const owned = name.startsWith('PREFECT__') ? name.toUpperCase() : name;
+    const remedy = OWNED_ENV[owned];
+    if (Object.hasOwn(OWNED_ENV, owned) && remedy !== undefined)
+      refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env', remedy });
     const key = name.startsWith('PREFECT__')
       ? name
           .toLowerCase()

@@ -108,6 +108,26 @@ export function checkLabelValue(where: Where, prop: string, value: string): void
   }
 }
 
+/** Where a container may see a volume. */
+export function checkMountPath(where: Where, prop: string, mountPath: string): void {
+  if (!/^(\/[^/:\0]+)+$/.test(mountPath) || mountPath.split('/').some((part) => part === '.' || part === '..')) {
+    refuse(where, {
+      prop,
+      value: mountPath,
+      allowed: 'must be an absolute path below "/" without ":", parts "." and "..", and a final "/"',
+      remedy: 'write for example /etc/team',
+    });
+  }
+}
+
+/** What Kubernetes computes with longer times overflows, and several of its fields have 32 bits. */
+export function checkMaxSeconds(where: Where, prop: string, seconds: number): number {
+  if (seconds > 2 ** 31 - 1) {
+    refuse(where, { prop, value: `${seconds} s`, allowed: 'must be at most 2147483647 seconds', remedy: 'choose a shorter time' });
+  }
+  return seconds;
+}
+
 /** Prefect expands `$NAME` in configuration values and needs a scheme; credentials would be in clear in every Job. */
 export function checkApiUrl(where: Where, prop: string, url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;

@@ -24,9 +24,17 @@ export function checkFlowEnvName(where: Parameters<typeof refuse>[0], prop: stri
     refuse(where, { prop: `${prop}.${name}`, allowed: 'must not be set: the agent overwrites it in every Job', remedy: 'leave it out' });
   }
   if (name === 'PREFECT__LOGGING__LEVEL') {
-    refuse(where, { prop: `${prop}.${name}`, allowed: `must not be set in ${prop}`, remedy: 'use flowLevel of DebugConfig' });
+    refuse(where, {
+      prop: `${prop}.${name}`,
+      allowed: `must not be set in ${prop}`,
+      remedy: 'use flowLevel of DebugConfig, or logLevel of FlowRunJob',
+    });
   }
   if (name === 'PREFECT__CLOUD__SEND_FLOW_RUN_LOGS') {
-    refuse(where, { prop: `${prop}.${name}`, allowed: `must not be set in ${prop}`, remedy: 'use sendFlowRunLogs of PrefectAgent' });
+    refuse(where, {
+      prop: `${prop}.${name}`,
+      allowed: `must not be set in ${prop}`,
+      remedy: 'use sendFlowRunLogs of PrefectAgent or FlowRunJob',
+    });
   }
 }

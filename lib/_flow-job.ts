@@ -1,12 +1,13 @@
 import { Duration } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
-import { checkAnnotations, checkDnsLabel, checkDnsSubdomain, checkImage, checkLabels } from './_checks';
+import { checkAnnotations, checkDnsLabel, checkDnsSubdomain, checkImage, checkLabels, checkMaxSeconds, checkMountPath } from './_checks';
 import { checkFlowEnvName } from './_flow-env';
 import { RESTRICTED_POD, UNPRIVILEGED_CONTAINER } from './_hardened-pod';
 import { renderPipEnv } from './_pip';
 import {
   type MountedVolume,
+  refuseOwn,
   renderEnv,
   renderPodMetadata,
   renderPodOptions,
@@ -20,6 +21,21 @@ import type { InitContainer } from './init-container';
 
 /** Where a flow without privileges has its home: it writes to it, and pip installs there. */
 const HOME = '/home/prefect';
+
+/** Labels that the agent sets, over any other. */
+const LABELS_OF_PREFECT = {
+  'prefect.io/identifier': '',
+  'prefect.io/flow_id': '',
+  'prefect.io/flow_run_id': '',
+};
+
+/** Labels by which a Job knows its pods. Kubernetes refuses a Job that sets them itself. */
+const LABELS_OF_KUBERNETES = {
+  'controller-uid': '',
+  'job-name': '',
+  'batch.kubernetes.io/controller-uid': '',
+  'batch.kubernetes.io/job-name': '',
+};
 
 /** Fields of a flow pod's spec that have a prop, beside those of every pod. */
 const OWNED_FIELDS = {
@@ -48,8 +64,12 @@ export function renderFlowJob(
   const ttl = props.ttlAfterFinished ?? Duration.minutes(10);
   checkDurations(where, props, ttl);
   checkLabels(where, 'jobLabels', props.jobLabels ?? {});
-  checkAnnotations(where, 'jobAnnotations', props.jobAnnotations ?? {});
+  refuseOwn(where, 'jobLabels', props.jobLabels ?? {}, { ...labels, ...LABELS_OF_PREFECT });
+  refuseOwn(where, 'podLabels', props.podLabels ?? {}, { ...LABELS_OF_KUBERNETES, ...LABELS_OF_PREFECT });
+  // Kubernetes 1.27 adds one of its own, and counts it.
+  checkAnnotations(where, 'jobAnnotations', { ...props.jobAnnotations, 'batch.kubernetes.io/job-tracking': '' });
   const restricted = (props.podSecurity ?? PodSecurity.RESTRICTED) === PodSecurity.RESTRICTED;
+  const inits = [...(props.initContainers ?? []), ...(props.sidecars ?? [])];
   const own: Record<string, MountedVolume> = restricted ? { home: { source: { emptyDir: {} }, mounts: [{ mountPath: HOME }] } } : {};
   const { volumes, volumeMounts } = renderVolumes(where, own, props.volumes ?? {});
 
@@ -61,7 +81,7 @@ export function renderFlowJob(
       ttlSecondsAfterFinished: ttl.toSeconds(),
       activeDeadlineSeconds: props.activeDeadline?.toSeconds(),
       template: {
-        metadata: renderPodMetadata(where, props, labels, podAnnotations),
+        metadata: renderPodMetadata(where, props, labels, podAnnotations, ['flow', ...inits.map(({ name }) => name)]),
         spec: {
           ...renderPodOptions(where, props),
           restartPolicy: 'Never',
@@ -98,7 +118,8 @@ export function renderFlowJob(
 function renderFlowEnv(where: Construct, props: FlowJobProps, restricted: boolean): k8s.EnvVar[] | undefined {
   for (const name of Object.keys(props.env ?? {})) {
     checkFlowEnvName(where, 'env', name);
-    const remedy = { EXTRA_PIP_PACKAGES: 'use the prop extraPipPackages', PIP_INDEX_URL: 'use the prop pipIndexUrl' }[name];
+    const remedies = { EXTRA_PIP_PACKAGES: 'use the prop extraPipPackages', PIP_INDEX_URL: 'use the prop pipIndexUrl' };
+    const remedy = new Map(Object.entries(remedies)).get(name);
     if (remedy) refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env', remedy });
   }
   const own = [
@@ -133,6 +154,18 @@ function renderInitContainers(
       });
     }
     names.add(container.name);
+    const mountPaths = Object.values(container.volumeMounts ?? {});
+    for (const [i, mountPath] of mountPaths.entries()) {
+      checkMountPath(where, `${prop}.volumeMounts`, mountPath);
+      if (mountPaths.indexOf(mountPath) !== i) {
+        refuse(where, {
+          prop: `${prop}.volumeMounts`,
+          value: mountPath,
+          allowed: 'must not be given twice',
+          remedy: 'mount one elsewhere',
+        });
+      }
+    }
     for (const volume of Object.keys(container.volumeMounts ?? {})) {
       if (!volumes.has(volume)) {
         refuse(where, {
@@ -170,8 +203,10 @@ function checkDurations(where: Construct, props: FlowJobProps, ttl: Duration): v
       remedy: 'choose a longer time; the agent deletes finished Jobs long before',
     });
   }
+  checkMaxSeconds(where, 'ttlAfterFinished', ttl.toSeconds());
   for (const prop of ['activeDeadline', 'terminationGracePeriod'] as const) {
     const seconds = props[prop]?.toSeconds();
+    if (seconds !== undefined) checkMaxSeconds(where, prop, seconds);
     if (seconds !== undefined && (seconds < 1 || !Number.isInteger(seconds))) {
       refuse(where, {
         prop,

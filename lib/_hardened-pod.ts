@@ -74,6 +74,7 @@ export function renderHardenedPod(where: Construct, options: ContainerOptions & 
     ...(ca && { ca: readOnly('/etc/prefect/ca', { configMap: { name: ca.name, items: [{ key: ca.key, path: 'ca.crt' }] } }) }),
   };
   const { volumes, volumeMounts } = renderVolumes(where, own, options.volumes ?? {});
+  const initNames = ((options.podSpec?.initContainers ?? []) as { name: string }[]).map(({ name }) => name);
   const ownEnv = [
     ...pod.env,
     { name: 'HOME', value: '/home/prefect' },
@@ -81,7 +82,7 @@ export function renderHardenedPod(where: Construct, options: ContainerOptions & 
     ...(proxy ? renderProxy(where, proxy) : []),
   ];
   return {
-    metadata: renderPodMetadata(where, options, { ...Chart.of(where).labels, ...pod.labels }, pod.annotations),
+    metadata: renderPodMetadata(where, options, { ...Chart.of(where).labels, ...pod.labels }, pod.annotations, [pod.name, ...initNames]),
     spec: {
       ...renderPodOptions(where, options),
       serviceAccountName: pod.serviceAccountName,

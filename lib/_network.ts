@@ -31,7 +31,13 @@ function renderRule(where: Where, prop: string, cidr: string, ports: number[]): 
 function checkCidr(where: Where, prop: string, cidr: string): void {
   const [address = '', prefix = ''] = cidr.split('/');
   const bits = { 4: 32, 6: 128 }[isIP(address)];
-  if (bits === undefined || !/^(0|[1-9]\d*)$/.test(prefix) || Number(prefix) > bits || cidr.split('/').length !== 2) {
+  if (
+    bits === undefined ||
+    /%|^::ffff:/i.test(address) ||
+    !/^(0|[1-9]\d*)$/.test(prefix) ||
+    Number(prefix) > bits ||
+    cidr.split('/').length !== 2
+  ) {
     refuse(where, {
       prop,
       value: cidr,
@@ -39,6 +45,30 @@ function checkCidr(where: Where, prop: string, cidr: string): void {
       remedy: 'write for example 10.0.0.0/8 or 192.0.2.7/32',
     });
   }
+  const network = `${networkOf(address, bits, Number(prefix))}/${prefix}`;
+  if (cidr !== network) {
+    refuse(where, {
+      prop,
+      value: cidr,
+      allowed: 'must be the network itself, without bits after its prefix, and IPv6 in its canonical form (RFC 5952)',
+      remedy: `write ${network}, or ${networkOf(address, bits, bits)}/${bits} for the one address`,
+    });
+  }
+}
+
+/** An address without the bits after a prefix, in its canonical form. */
+function networkOf(address: string, bits: number, prefix: number): string {
+  const [separator, radix, size] = bits === 32 ? ['.', 10, 8] : [':', 16, 16];
+  const canonical = (text: string) => (bits === 32 ? text : new URL(`http://[${text}]`).hostname.slice(1, -1));
+  const [head = [], tail = []] = canonical(address)
+    .split('::')
+    .map((part) => part.split(separator).filter((group) => group !== ''));
+  const groups = [...head, ...new Array(bits / size - head.length - tail.length).fill('0'), ...tail];
+  const masked = groups.map((group, i) => {
+    const cut = Math.min(Math.max((i + 1) * size - prefix, 0), size);
+    return ((Number.parseInt(group, radix) >> cut) << cut).toString(radix);
+  });
+  return canonical(masked.join(separator));
 }
 
 /** Both spellings, since programs differ in which they read. The kubelet fills in the address of the Kubernetes API. */

@@ -1,6 +1,16 @@
 import type { Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
-import { checkAnnotations, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkLabelKey, checkLabels, checkLabelValue } from './_checks';
+import {
+  checkAnnotations,
+  checkDnsLabel,
+  checkDnsSubdomain,
+  checkEnvName,
+  checkLabelKey,
+  checkLabels,
+  checkLabelValue,
+  checkMaxSeconds,
+} from './_checks';
+import { checkPodAnnotations } from './_pod-annotations';
 import { refuse } from './_refuse';
 import type { EnvValue } from './env-value';
 import { type PodOptions, TaintEffect, type Toleration } from './pod-options';
@@ -34,7 +44,8 @@ export function verbatimPodFields(
   const remedies: Record<string, string> = { ...OWNED_FIELDS, ...owned };
   for (const field of Object.keys(podSpec ?? {})) {
     const remedy = remedies[field];
-    if (remedy !== undefined) refuse(where, { prop: `podSpec.${field}`, allowed: 'must not be set in podSpec', remedy });
+    if (Object.hasOwn(remedies, field) && remedy !== undefined)
+      refuse(where, { prop: `podSpec.${field}`, allowed: 'must not be set in podSpec', remedy });
   }
   return { ...podSpec, ...(affinity && { affinity }) };
 }
@@ -42,11 +53,15 @@ export function verbatimPodFields(
 /** What the pod's options say in types. */
 export function renderPodOptions(where: Where, options: PodOptions): Omit<k8s.PodSpec, 'containers'> {
   checkLabels(where, 'nodeSelector', options.nodeSelector ?? {});
+  const secrets = options.imagePullSecrets ?? [];
+  for (const [i, name] of secrets.entries()) {
+    if (secrets.indexOf(name) !== i) {
+      refuse(where, { prop: `imagePullSecrets[${i}]`, value: name, allowed: 'must not be given twice', remedy: 'leave one of them out' });
+    }
+  }
   if (options.priorityClassName !== undefined) checkDnsSubdomain(where, 'priorityClassName', options.priorityClassName);
   return {
-    imagePullSecrets: nonEmpty(
-      (options.imagePullSecrets ?? []).map((name, i) => ({ name: checkDnsSubdomain(where, `imagePullSecrets[${i}]`, name) })),
-    ),
+    imagePullSecrets: nonEmpty(secrets.map((name, i) => ({ name: checkDnsSubdomain(where, `imagePullSecrets[${i}]`, name) }))),
     nodeSelector: nonEmpty(options.nodeSelector ?? {}),
     priorityClassName: options.priorityClassName,
     tolerations: nonEmpty((options.tolerations ?? []).map((toleration, i) => renderToleration(where, `tolerations[${i}]`, toleration))),
@@ -54,18 +69,26 @@ export function renderPodOptions(where: Where, options: PodOptions): Omit<k8s.Po
 }
 
 /** The pod's labels and annotations: the construct's own win, and may not be given. */
-export function renderPodMetadata(where: Where, options: PodOptions, labels: Record<string, string>, annotations: Record<string, string>) {
+export function renderPodMetadata(
+  where: Where,
+  options: PodOptions,
+  labels: Record<string, string>,
+  annotations: Record<string, string>,
+  containers: string[],
+) {
+  const all = { ...options.podAnnotations, ...annotations };
   checkLabels(where, 'podLabels', options.podLabels ?? {});
-  checkAnnotations(where, 'podAnnotations', options.podAnnotations ?? {});
+  checkAnnotations(where, 'podAnnotations', all);
+  checkPodAnnotations(where, options.podAnnotations ?? {}, containers);
   refuseOwn(where, 'podLabels', options.podLabels ?? {}, labels);
   refuseOwn(where, 'podAnnotations', options.podAnnotations ?? {}, annotations);
-  return { labels: { ...options.podLabels, ...labels }, annotations: nonEmpty({ ...options.podAnnotations, ...annotations }) };
+  return { labels: { ...options.podLabels, ...labels }, annotations: nonEmpty(all) };
 }
 
 /** The user's environment variables, in the order given. Kubernetes would let the second of two win, in silence. */
 export function renderEnv(where: Where, env: Record<string, EnvValue>, own: k8s.EnvVar[]): k8s.EnvVar[] {
   for (const { name } of own) {
-    if (name in env)
+    if (Object.hasOwn(env, name))
       refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env: the construct sets it', remedy: 'leave it out' });
   }
   return Object.entries(env).map(([name, value]) => ({ name: checkEnvName(where, 'env', name), ...value._source }));
@@ -77,7 +100,7 @@ export function renderVolumes(where: Where, own: Record<string, MountedVolume>, 
   const paths = new Map(Object.entries(own).flatMap(([name, { mounts }]) => mounts.map(({ mountPath }) => [mountPath, name])));
   for (const [name, { _source: source, _mount: mount }] of Object.entries(volumes)) {
     checkDnsLabel(where, 'volumes', name);
-    if (name in own) {
+    if (Object.hasOwn(own, name)) {
       refuse(where, {
         prop: 'volumes',
         value: name,
@@ -113,6 +136,17 @@ export interface MountedVolume {
 /** The Kubernetes form of `resources`, or undefined if they say nothing. */
 export function renderResources(where: Where, resources: ContainerResources): k8s.ResourceRequirements | undefined {
   const { cpuRequest, cpuLimit, memoryRequest, memoryLimit, ephemeralStorageRequest, ephemeralStorageLimit } = resources;
+  for (const prop of ['memoryRequest', 'memoryLimit', 'ephemeralStorageRequest', 'ephemeralStorageLimit'] as const) {
+    const kibibytes = resources[prop]?.toKibibytes() ?? 0;
+    if (!Number.isSafeInteger(kibibytes * 1024)) {
+      refuse(where, {
+        prop: `resources.${prop}`,
+        value: `${kibibytes}Ki`,
+        allowed: 'must be a whole number of bytes below 8Pi',
+        remedy: 'choose such a size',
+      });
+    }
+  }
   checkOrder(where, 'cpuRequest', cpuRequest?.millicores, cpuLimit?.millicores, 'm');
   checkOrder(where, 'memoryRequest', memoryRequest?.toKibibytes(), memoryLimit?.toKibibytes(), 'Ki');
   checkOrder(where, 'ephemeralStorageRequest', ephemeralStorageRequest?.toKibibytes(), ephemeralStorageLimit?.toKibibytes(), 'Ki');
@@ -187,12 +221,13 @@ function renderToleration(where: Where, prop: string, { key, value, effect, tole
     operator: value === undefined ? 'Exists' : 'Equal',
     value,
     effect,
-    tolerationSeconds: tolerationSeconds?.toSeconds(),
+    tolerationSeconds: tolerationSeconds && checkMaxSeconds(where, `${prop}.tolerationSeconds`, tolerationSeconds.toSeconds()),
   };
 }
 
-function refuseOwn(where: Where, prop: string, given: Record<string, string>, own: Record<string, string>): void {
-  const key = Object.keys(given).find((name) => name in own);
+/** Refuses labels and the like that the construct's own would silently replace. */
+export function refuseOwn(where: Where, prop: string, given: Record<string, string>, own: Record<string, string>): void {
+  const key = Object.keys(given).find((name) => Object.hasOwn(own, name));
   if (key !== undefined) {
     refuse(where, { prop, value: key, allowed: 'must not be one that the construct sets itself', remedy: 'leave it out' });
   }

@@ -1,4 +1,5 @@
 import type { k8s } from 'cdk8s-plus-27';
+import { checkLabelKey } from './_checks';
 import { refuse } from './_refuse';
 import type { ConfigMapKeyRef, SecretKeyRef } from './key-ref';
 
@@ -39,7 +40,8 @@ export class EnvValue {
    * @param fieldPath for example `status.hostIP` or `metadata.labels['app']`
    */
   public static fromField(fieldPath: string): EnvValue {
-    if (!FIELD_PATHS.includes(fieldPath) && !/^metadata\.(labels|annotations)\['[^'\]]+'\]$/.test(fieldPath)) {
+    const [, map, key] = /^metadata\.(labels|annotations)\['([^'\]]+)'\]$/.exec(fieldPath) ?? [];
+    if (!FIELD_PATHS.includes(fieldPath) && key === undefined) {
       refuse('EnvValue', {
         prop: 'fieldPath',
         value: fieldPath,
@@ -47,6 +49,7 @@ export class EnvValue {
         remedy: 'choose one of them',
       });
     }
+    if (key !== undefined) checkLabelKey('EnvValue', 'fieldPath', map === 'labels' ? key : key.toLowerCase());
     return new EnvValue({ valueFrom: { fieldRef: { fieldPath } } });
   }
 

@@ -109,13 +109,15 @@ export interface FlowJobProps extends PodOptions {
    */
   readonly terminationGracePeriod?: Duration;
   /**
-   * Requirements that the image's entrypoint installs with pip before the flow starts (`EXTRA_PIP_PACKAGES`).
+   * Requirements that the image's entrypoint installs with pip before the flow starts (`EXTRA_PIP_PACKAGES`). To its shell, extras
+   * and `==1.*` are patterns: a file of the image's working directory that is named like one (`pandas3` for `pandas[s3]`) is taken
+   * instead.
    *
    * @default - none
    */
   readonly extraPipPackages?: string[];
   /**
-   * URL of the package index, from a Secret in the flow namespace: it may have credentials, and is not echoed.
+   * URL of the package index, from a Secret in the flow namespace: it may have credentials, which pip masks in its log.
    *
    * @default - PyPI
    */

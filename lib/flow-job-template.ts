@@ -119,13 +119,23 @@ export class FlowJobTemplate extends Construct {
     );
     this._envNames = (this._job.spec.template.spec.containers[0]?.env ?? []).map(({ name }) => name);
     const labels = recommendedLabels('prefect-job-template', this.configMapName);
+    const yaml = Yaml.stringify(this._job);
+    const bytes = Buffer.byteLength(yaml);
+    if (bytes > 1_048_576) {
+      refuse(this, {
+        prop: 'the Job template',
+        value: `${bytes} bytes`,
+        allowed: 'must be at most 1048576 bytes, which a ConfigMap can hold',
+        remedy: 'put large data in a volume',
+      });
+    }
 
     this.configMap = addObject(
       this,
       'Resource',
       k8s.KubeConfigMap.manifest({
         metadata: { name: this.configMapName, namespace: this.namespace, labels },
-        data: { [FlowJobTemplate._FILE]: Yaml.stringify(this._job) },
+        data: { [FlowJobTemplate._FILE]: yaml },
       }),
     );
     if (props.onEviction === EvictionPolicy.PROTECT) {

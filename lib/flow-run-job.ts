@@ -20,6 +20,12 @@ export interface FlowRunJobProps extends FlowJobProps {
    */
   readonly logLevel?: LogLevel;
   /**
+   * Whether the run's log is sent to Prefect.
+   *
+   * @default true
+   */
+  readonly sendFlowRunLogs?: boolean;
+  /**
    * Name of the Job. A Job cannot be changed: another run needs another name.
    *
    * @default - 'flow-run-' and the first part of the id
@@ -71,6 +77,7 @@ export class FlowRunJob extends Construct {
         { name: 'PREFECT__CONTEXT__IMAGE', value: image },
         { name: 'PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS', value: 'prefect.engine.cloud.CloudFlowRunner' },
         { name: 'PREFECT__LOGGING__LEVEL', value: props.logLevel ?? LogLevel.INFO },
+        ...((props.sendFlowRunLogs ?? true) ? [] : [{ name: 'PREFECT__CLOUD__SEND_FLOW_RUN_LOGS', value: 'false' }]),
         ...(flow?.env ?? []),
       ],
     });

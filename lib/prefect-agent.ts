@@ -260,7 +260,7 @@ function checkJobTemplate(agent: PrefectAgent, template: FlowJobTemplate, namesp
 }
 
 function checkFlowEnvVars(agent: PrefectAgent, template: FlowJobTemplate, flowEnvVars: Record<string, string>): void {
-  const name = template._envNames.find((variable) => variable in flowEnvVars);
+  const name = template._envNames.find((variable) => Object.hasOwn(flowEnvVars, variable));
   if (name !== undefined) {
     refuse(agent, {
       prop: `flowEnvVars.${name}`,

@@ -22,7 +22,7 @@ export class Cpu {
 
   private constructor(unit: string, amount: number, millicores: number) {
     this.millicores = Math.round(millicores);
-    if (!(this.millicores > 0) || Math.abs(this.millicores - millicores) > 1e-6) {
+    if (!(this.millicores > 0 && Number.isSafeInteger(this.millicores)) || Math.abs(this.millicores - millicores) > 1e-6) {
       refuse('Cpu', {
         prop: unit,
         value: amount,

@@ -1,5 +1,5 @@
 import type { k8s } from 'cdk8s-plus-27';
-import { checkDnsSubdomain } from './_checks';
+import { checkDnsSubdomain, checkMountPath } from './_checks';
 import { refuse } from './_refuse';
 
 /** How a volume is mounted in the container. */
@@ -67,21 +67,10 @@ export class Volume {
   public readonly _mount: Omit<k8s.VolumeMount, 'name'>;
 
   private constructor(source: Omit<k8s.Volume, 'name'>, mount: VolumeMountOptions) {
-    checkMountPath(mount.mountPath);
+    checkMountPath('Volume', 'mountPath', mount.mountPath);
     if (mount.subPath !== undefined) checkSubPath(mount.subPath);
     this._source = source;
     this._mount = mount;
-  }
-}
-
-function checkMountPath(mountPath: string): void {
-  if (!/^(\/[^/:\0]+)+$/.test(mountPath) || mountPath.split('/').includes('..')) {
-    refuse('Volume', {
-      prop: 'mountPath',
-      value: mountPath,
-      allowed: 'must be an absolute path below "/" without ":", ".." and a final "/"',
-      remedy: 'write for example /etc/team',
-    });
   }
 }
 

@@ -13,6 +13,12 @@ test.each(['metadata.uid', 'status.hostIP', "metadata.labels['app']", "metadata.
     expect(EnvValue.fromField(fieldPath)._source).toEqual({ valueFrom: { fieldRef: { fieldPath } } });
   },
 );
+test.each(["metadata.labels['a b']", "metadata.labels['Example.com/a']", "metadata.annotations['a/b/c']"])(
+  'refuses the key in %p',
+  (fieldPath) => {
+    expect(() => EnvValue.fromField(fieldPath)).toThrow(/^EnvValue: fieldPath is "[^"]+": it must be a qualified name/);
+  },
+);
 test.each(['spec.containers', 'metadata.labels', 'metadata.labels[app]', ''])('refuses the field %p', (fieldPath) => {
   expect(() => EnvValue.fromField(fieldPath)).toThrow(`EnvValue: fieldPath is "${fieldPath}": it must be one of metadata.name`);
 });

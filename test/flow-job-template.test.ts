@@ -106,6 +106,10 @@ test('a token only for an account that was named', () => {
 test('extraPipPackages', () => {
   expect(flow({ extraPipPackages: ['a', 'b[c]==1.0'] }).env).toContainEqual({ name: 'EXTRA_PIP_PACKAGES', value: 'a b[c]==1.0' });
 });
+test('extraPipPackages: every form of version that a shell leaves alone', () => {
+  const extraPipPackages = ['a==v1.0.*', 'b!=1!2.0rc1.post2.dev3', 'c~=1.4a1', 'd==1+local.7', 'e>1,<=2'];
+  expect(flow({ extraPipPackages }).env).toContainEqual({ name: 'EXTRA_PIP_PACKAGES', value: extraPipPackages.join(' ') });
+});
 test('pipIndexUrl', () => {
   expect(flow({ pipIndexUrl: SecretKeyRef.of('pip', 'url') }).env).toContainEqual({
     name: 'PIP_INDEX_URL',
@@ -142,8 +146,49 @@ describe('refuses', () => {
       { ttlAfterFinished: Duration.seconds(60) },
       'ttlAfterFinished is "60 s": it must be at least 120 seconds',
     ],
+    [
+      'a TTL of more than 32 bits',
+      { ttlAfterFinished: Duration.seconds(2 ** 31) },
+      'ttlAfterFinished is "2147483648 s": it must be at most 2147483647 seconds',
+    ],
+    ['a deadline of more than 32 bits', { activeDeadline: Duration.seconds(1e22) }, 'activeDeadline is "1e+22 s": it must be at most'],
+    [
+      'annotations that are too large with the one that Kubernetes adds',
+      { jobAnnotations: { a: 'x'.repeat(262_112) } },
+      'jobAnnotations is "262145 bytes": it must be at most 262144 bytes',
+    ],
+    [
+      'a label that the agent sets',
+      { podLabels: { 'prefect.io/flow_id': 'a' } },
+      'podLabels is "prefect.io/flow_id": it must not be one that the construct sets itself',
+    ],
+    [
+      'a label by which a Job knows its pods',
+      { podLabels: { 'job-name': 'a' } },
+      'podLabels is "job-name": it must not be one that the construct sets itself',
+    ],
+    [
+      'a template larger than a ConfigMap',
+      { env: { A: EnvValue.of('x'.repeat(2 ** 20)) } },
+      'bytes": it must be at most 1048576 bytes, which a ConfigMap can hold',
+    ],
+    [
+      'two mounts at one path',
+      { volumes: { cache: Volume.emptyDir({ mountPath: '/c' }) }, sidecars: [{ ...sidecar, volumeMounts: { cache: '/x', home: '/x' } }] },
+      'sidecars[0].volumeMounts is "/x": it must not be given twice',
+    ],
+    [
+      'a mount at no path',
+      { initContainers: [{ ...sidecar, volumeMounts: { home: '' } }] },
+      'initContainers[0].volumeMounts is "": it must be an absolute path',
+    ],
     ['a deadline of nothing', { activeDeadline: Duration.seconds(0) }, 'activeDeadline is "0 s": it must be a whole number of seconds'],
     ['what a sweeper would do', { onEviction: EvictionPolicy.RUN_AGAIN }, 'onEviction is "run-again": it must be EvictionPolicy.PROTECT'],
+    [
+      'a label of the Job that is ours',
+      { jobLabels: { 'cdk8s-prefect/job-template': 'x' } },
+      'jobLabels is "cdk8s-prefect/job-template": it must not be one that the construct sets itself',
+    ],
     ['containers', { podSpec: { containers: [] } }, 'podSpec.containers must not be set in podSpec; the agent decides on the first one'],
     ['initContainers in podSpec', { podSpec: { initContainers: [] } }, 'use the props initContainers and sidecars'],
     [

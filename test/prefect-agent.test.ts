@@ -281,6 +281,25 @@ describe('what a cluster asks of a pod', () => {
   test('resources replace the default', () => {
     expect(container(deployment({ resources: { cpuRequest: Cpu.millis(5) } })).resources).toEqual({ requests: { cpu: '5m' } });
   });
+  test('AppArmor profiles of the containers', () => {
+    const prefix = 'container.apparmor.security.beta.kubernetes.io/';
+    const podAnnotations = { [`${prefix}agent`]: 'runtime/default', [`${prefix}own`]: 'localhost/own' };
+    const found = deployment({ podAnnotations, podSpec: { initContainers: [{ name: 'own' }] } });
+    expect(found.spec.template.metadata.annotations).toEqual(podAnnotations);
+  });
+  test('names that every object of JavaScript has are like any other', () => {
+    const found = deployment({
+      env: { constructor: EnvValue.of('a') },
+      volumes: { constructor: Volume.emptyDir({ mountPath: '/a' }) },
+    });
+    expect(container(found).env.at(-1)).toEqual({ name: 'constructor', value: 'a' });
+  });
+  test.each(['192.0.2.7/32', '0.0.0.0/0', '255.255.255.254/31', '::/0', '::1/128', '2001:db8::/32', 'fe80::/10', '1:0:2:3:4:5:6:7/128'])(
+    'egress to %s',
+    (cidr) => {
+      expect(only('NetworkPolicy', agent({ egress: [{ cidr }] })).spec.egress[1]).toEqual({ to: [{ ipBlock: { cidr } }] });
+    },
+  );
   test('proxy, around the Kubernetes API', () => {
     expect(literalEnv(deployment({ proxy: { url: 'http://proxy:3128', noProxy: ['.svc'] } }))).toMatchObject({
       HTTPS_PROXY: 'http://proxy:3128',
@@ -407,6 +426,47 @@ describe('refuses', () => {
       'podAnnotations is "262145 bytes": it must be at most 262144',
     ],
     [
+      'annotations too large with those of the construct',
+      { podAnnotations: { a: 'x'.repeat(262_143) }, debug: new DebugConfig(newChart('prefect'), 'Debug') },
+      'podAnnotations is "262228 bytes"',
+    ],
+    [
+      'an annotation that Kubernetes no longer reads',
+      { podAnnotations: { 'scheduler.alpha.kubernetes.io/tolerations': '[]' } },
+      'podAnnotations["scheduler.alpha.kubernetes.io/tolerations"] must not be set: Kubernetes no longer reads it; use the prop tolerations',
+    ],
+    [
+      'a deletion cost that is no number',
+      { podAnnotations: { 'controller.kubernetes.io/pod-deletion-cost': '+1' } },
+      'podAnnotations["controller.kubernetes.io/pod-deletion-cost"] is "+1": it must be a whole number of 32 bits',
+    ],
+    [
+      'an AppArmor profile of no container',
+      { podAnnotations: { 'container.apparmor.security.beta.kubernetes.io/flow': 'runtime/default' } },
+      'must name a container of the pod: agent; name one of them',
+    ],
+    [
+      'an AppArmor profile that Pod Security refuses',
+      { podAnnotations: { 'container.apparmor.security.beta.kubernetes.io/agent': 'unconfined' } },
+      'is "unconfined": it must be runtime/default or localhost/PROFILE',
+    ],
+    ['a pull secret given twice', { imagePullSecrets: ['a', 'a'] }, 'imagePullSecrets[1] is "a": it must not be given twice'],
+    [
+      'tolerationSeconds of more than 32 bits',
+      { tolerations: [{ effect: TaintEffect.NO_EXECUTE, tolerationSeconds: Duration.hours(1e16) }] },
+      'tolerations[0].tolerationSeconds is "36000000000000000000 s": it must be at most 2147483647 seconds',
+    ],
+    [
+      'a part of a byte',
+      { resources: { memoryLimit: Size.kibibytes(1.3) } },
+      'resources.memoryLimit is "1.3Ki": it must be a whole number of bytes below 8Pi',
+    ],
+    [
+      'more disk than Kubernetes counts in bytes',
+      { resources: { ephemeralStorageLimit: Size.tebibytes(2 ** 20) } },
+      'resources.ephemeralStorageLimit is "1125899906842624Ki"',
+    ],
+    [
       'a toleration of a value without a key',
       { tolerations: [{ value: 'x' }] },
       'tolerations[0].value is "x": it must not be set without a key',
@@ -449,6 +509,15 @@ describe('refuses', () => {
       'egress[0].cidr is "10.0.0.0": it must be a network in CIDR notation',
     ],
     ['an egress with too long a prefix', { egress: [{ cidr: '10.0.0.0/33' }] }, 'egress[0].cidr is "10.0.0.0/33"'],
+    ['an egress with a zone', { egress: [{ cidr: 'fe80::%eth0/10' }] }, 'egress[0].cidr is "fe80::%eth0/10": it must be a network'],
+    ['an egress of IPv4 within IPv6', { egress: [{ cidr: '::ffff:10.0.0.0/104' }] }, 'it must be a network in CIDR notation'],
+    [
+      'an egress with bits after its prefix',
+      { egress: [{ cidr: '10.1.2.3/12' }] },
+      'egress[0].cidr is "10.1.2.3/12": it must be the network itself, without bits after its prefix, and IPv6 in its canonical form (RFC 5952); write 10.0.0.0/12, or 10.1.2.3/32 for the one address',
+    ],
+    ['an IPv6 egress with such bits', { egress: [{ cidr: '2001:DB8::FF:1/119' }] }, 'write 2001:db8::ff:0/119, or 2001:db8::ff:1/128'],
+    ['an IPv6 egress written at length', { egress: [{ cidr: '2001:db8:0::/32' }] }, 'write 2001:db8::/32, or 2001:db8::/128'],
     ['a port that is none', { egress: [{ cidr: '::/0', ports: [0] }] }, 'egress[0].ports is 0: it must be whole numbers from 1 to 65535'],
   ];
   test.each(cases)('%s', (_name, props, message) => expect(() => agent(props)).toThrow(message));

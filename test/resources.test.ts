@@ -4,7 +4,7 @@ import { container, only, synth } from './support';
 
 test('millis', () => expect(Cpu.millis(250).millicores).toBe(250));
 test('units', () => expect(Cpu.units(0.1).millicores).toBe(100));
-test.each([0, -1, 0.5, Number.NaN])('refuses %p millis', (amount) => {
+test.each([0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 1e21])('refuses %p millis', (amount) => {
   expect(() => Cpu.millis(amount)).toThrow(/^Cpu: millis is .*: it must be a positive whole number of thousandths of a CPU/);
 });
 

@@ -24,7 +24,7 @@ test('an empty directory in memory', () => {
 });
 
 describe('refuses', () => {
-  test.each(['', '/', 'etc', '/etc/', '/a:b', '/a/../b'])('the mountPath %p', (path) => {
+  test.each(['', '/', 'etc', '/etc/', '/a:b', '/a/../b', '/.', '/a/./b'])('the mountPath %p', (path) => {
     expect(() => Volume.emptyDir({ mountPath: path })).toThrow(`Volume: mountPath is "${path}": it must be an absolute path`);
   });
   test.each(['', '/a', '../a'])('the subPath %p', (subPath) => {

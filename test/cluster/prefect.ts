@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { App, Chart, Testing } from 'cdk8s';
 import { PrefectAgent, type PrefectAgentProps, PrefectApi, SecretKeyRef } from '../../lib';
 import { FakePrefectServer } from '../prefect-api/fake-prefect-server';
@@ -9,39 +9,42 @@ import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
 
-/** The flows that are baked into the test image, below /flows. */
-export type Flow = 'quick' | 'slow' | 'fail';
-
 export const API_KEY = 'key-of-the-team';
+
+const TENANT = 'team';
 
 /** Finished states, in which a flow run stays. */
 const FINISHED = ['Success', 'Failed', 'Cancelled'];
 
-/** A Prefect API that pods reach, for one test. Stop it when the test ends. */
+/** A Prefect API that pods reach. Stop it when the test ends. */
 export class Prefect {
-  static async start(cluster: Cluster): Promise<Prefect> {
-    const server = new FakePrefectServer({ backend: 'cloud', tenants: [{ slug: 'team', key: API_KEY }] });
-    await server.start({ host: cluster.hostAddress });
-    return new Prefect(cluster, server, `http://${cluster.hostAddress}:${server.port}`);
+  /** With a key the API is like Prefect Cloud, without one like Prefect Server. */
+  static async start(cluster: Cluster, key: string | undefined = API_KEY): Promise<Prefect> {
+    return new Prefect(cluster, await serve(cluster, key), key);
   }
 
-  private readonly tasks = new Map<Flow, RunRequest['tasks']>();
+  readonly url: string;
+  readonly api: PrefectApi;
 
-  private constructor(
+  protected constructor(
     readonly cluster: Cluster,
     readonly server: FakePrefectServer,
-    readonly url: string,
-  ) {}
-
-  get api(): PrefectApi {
-    return PrefectApi.cloud({ url: this.url, apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
+    key: string | undefined,
+  ) {
+    this.url = `http://${cluster.hostAddress}:${server.port}`;
+    const options = { url: this.url, tenantId: server.tenant(TENANT).id };
+    this.api = key ? PrefectApi.cloud({ ...options, apiKey: SecretKeyRef.of('prefect-api-key', 'key') }) : PrefectApi.server(options);
   }
 
-  /** Schedules a run of one of the image's flows, and gives its id. */
-  schedule(flow: Flow, request: Omit<RunRequest, 'flow' | 'path' | 'tasks'> = {}): string {
-    const tasks = this.tasks.get(flow) ?? tasksOf(join(__dirname, 'flows', `${flow}.py`), flow);
-    this.tasks.set(flow, tasks);
-    return this.server.scheduleRun({ flow, path: `/flows/${flow}.py`, tasks, ...request });
+  /** Schedules a run of one of the flows that are baked into the test image, and gives its id. */
+  schedule(flow: string, request: Partial<RunRequest> = {}): string {
+    return this.scheduleScript(join(__dirname, 'flows', `${flow}.py`), '/flows', request);
+  }
+
+  /** Schedules a run of the flow in a script, of the same name, that is in this folder where it runs. */
+  scheduleScript(script: string, folder: string, request: Partial<RunRequest> = {}): string {
+    const flow = basename(script, '.py');
+    return this.server.scheduleRun({ flow, path: `${folder}/${basename(script)}`, tasks: tasksOf(script, flow), ...request });
   }
 
   /** The states that a run has been in, in their order. */
@@ -67,6 +70,13 @@ export class Prefect {
   stop(): Promise<void> {
     return this.server.stop();
   }
+}
+
+/** Starts an API at an address that pods reach. */
+export async function serve(cluster: Cluster, key: string | undefined): Promise<FakePrefectServer> {
+  const server = new FakePrefectServer(key ? { backend: 'cloud', tenants: [{ slug: TENANT, key }] } : { tenants: [{ slug: TENANT }] });
+  await server.start({ host: cluster.hostAddress });
+  return server;
 }
 
 /** The manifests of a chart in a namespace. */

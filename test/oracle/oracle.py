@@ -4,6 +4,7 @@ install: what `prefect agent kubernetes install ARGS` prints, as parsed YAML
 agent:   what an agent makes of the environment, files and arguments of its container
 job:     the Jobs that an agent, started like that, makes of flow runs
 facts:   what Prefect's own code says, for lists that the library has to repeat
+requirements: which of some texts are requirements of Python packages
 """
 
 import io
@@ -201,10 +202,22 @@ def flags(command) -> list:
     return sorted(max(parameter.opts, key=len) for parameter in command.params)
 
 
+def requirements(texts: list) -> list:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    def accepted(text: str) -> bool:
+        try:
+            return bool(Requirement(text))
+        except InvalidRequirement:
+            return False
+
+    return [accepted(text) for text in texts]
+
+
 def main() -> None:
     import_all_but_prefect()
     # An agent's Prefect must not have been imported before, so only the other questions are answered in this process.
-    questions = {"install": install, "facts": facts, "agent": forked(agent), "job": forked(job)}
+    questions = {"install": install, "facts": facts, "agent": forked(agent), "job": forked(job), "requirements": requirements}
     for line in sys.stdin:
         [(name, value)] = json.loads(line).items()
         try:

@@ -1,0 +1,30 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import type { Manifest } from './support';
+
+const root = join(__dirname, '..');
+
+/** Every complete app of this repository, by its path. */
+export const apps = [
+  'main.ts',
+  ...readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join('examples', file)),
+].sort();
+
+/** Runs an app as `cdk8s synth` does, and reads what it wrote. */
+export function synthApp(app: string): Manifest[] {
+  const output = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-'));
+  process.env.CDK8S_OUTDIR = output;
+  try {
+    jest.isolateModules(() => require(join(root, app)));
+    return readdirSync(output)
+      .sort()
+      .flatMap((file) => parseAllDocuments(readFileSync(join(output, file), 'utf8')).map((document) => document.toJS()));
+  } finally {
+    delete process.env.CDK8S_OUTDIR;
+    rmSync(output, { recursive: true });
+  }
+}
