@@ -14,17 +14,18 @@ export const apps = [
     .map((file) => join('examples', file)),
 ].sort();
 
-/** Runs an app as `cdk8s synth` does, and reads what it wrote. */
-export function synthApp(app: string): Manifest[] {
+/** Runs an app as `cdk8s synth` does, in this environment, and reads what it wrote. */
+export function synthApp(app: string, env: Record<string, string> = {}): Manifest[] {
   const output = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-'));
-  process.env.CDK8S_OUTDIR = output;
+  const before = { ...process.env };
+  Object.assign(process.env, env, { CDK8S_OUTDIR: output });
   try {
     jest.isolateModules(() => require(join(root, app)));
     return readdirSync(output)
       .sort()
       .flatMap((file) => parseAllDocuments(readFileSync(join(output, file), 'utf8')).map((document) => document.toJS()));
   } finally {
-    delete process.env.CDK8S_OUTDIR;
+    process.env = before;
     rmSync(output, { recursive: true });
   }
 }

@@ -22,3 +22,7 @@ test.each(["metadata.labels['a b']", "metadata.labels['Example.com/a']", "metada
 test.each(['spec.containers', 'metadata.labels', 'metadata.labels[app]', ''])('refuses the field %p', (fieldPath) => {
   expect(() => EnvValue.fromField(fieldPath)).toThrow(`EnvValue: fieldPath is "${fieldPath}": it must be one of metadata.name`);
 });
+
+test('refuses a literal that no process can have', () => {
+  expect(() => EnvValue.of('a\0')).toThrow('EnvValue: value is "a\\u0000": it must not have NUL characters');
+});

@@ -11,12 +11,8 @@ test('main.ts is the stock install, hardened: label kube, and RBAC', () => {
   expect(manifests.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['Role', 'RoleBinding']));
 });
 test('main.ts takes the URL of another API from the environment', () => {
-  process.env.PREFECT__CLOUD__API = 'http://prefect.example:4200';
-  try {
-    expect(JSON.stringify(synthApp('main.ts'))).toContain('http://prefect.example:4200');
-  } finally {
-    delete process.env.PREFECT__CLOUD__API;
-  }
+  const env = { PREFECT__CLOUD__API: 'http://prefect.example:4200' };
+  expect(JSON.stringify(synthApp('main.ts', env))).toContain('http://prefect.example:4200');
 });
 test('the hardened step of the adoption replaces each object of the stock one', () => {
   const identities = (app: string) => synthApp(app).map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`);

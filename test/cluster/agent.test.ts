@@ -1,8 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { DebugConfig, LogLevel, PrefectAgent } from '../../lib';
+import { synthApp } from '../apps';
 import { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
 import { agentPod, agentReady, createKey, install, jobsOf, Prefect, synth } from './prefect';
@@ -18,22 +15,9 @@ afterEach(async () => {
   await cluster.deleteNamespaces();
 });
 
-/** What `cdk8s synth` writes for main.ts, with another API. */
-function synthMain(url: string): string {
-  const output = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-'));
-  try {
-    const root = join(__dirname, '..', '..');
-    const env = { ...process.env, CDK8S_OUTDIR: output, PREFECT__CLOUD__API: url };
-    execFileSync(process.execPath, ['--import', 'tsx', 'main.ts'], { cwd: root, env });
-    return readFileSync(join(output, 'prefect.k8s.yaml'), 'utf8');
-  } finally {
-    rmSync(output, { recursive: true });
-  }
-}
-
 onCluster('the agent of main.ts runs a flow to Success, deletes its Job, and leaves runs of other labels alone', async () => {
   const ns = cluster.existingNamespace('default');
-  const manifests = synthMain(prefect.url);
+  const manifests = synthApp('main.ts', { PREFECT__CLOUD__API: prefect.url });
   await createKey(ns);
   await ns.apply(manifests);
   try {
@@ -45,7 +29,7 @@ onCluster('the agent of main.ts runs a flow to Success, deletes its Job, and lea
     await ns.eventually(async () => expect(await jobsOf(ns, ours)).toEqual([]), { timeout: 150_000 });
     expect(others.map((id) => prefect.states(id))).toEqual([['Scheduled'], ['Scheduled']]);
   } finally {
-    await ns.kubectl(['delete', '--filename', '-'], manifests);
+    await ns.kubectl(['delete', '--filename', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests }));
     await ns.delete('secret', 'prefect-api-key');
   }
 });

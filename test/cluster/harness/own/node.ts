@@ -113,6 +113,22 @@ export async function startNode(binaries: Binaries): Promise<void> {
   const ready = ['--output', 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'];
   const isReady = async () => (await kubectl(binaries, adminKubeconfig, 'get', 'node', nodeName, ...ready)).stdout === 'True';
   await untilReady('kubelet', isReady, 90);
+
+  // The kubelet does not measure this machine's disk (see localStorageCapacityIsolation), so it offers none to pods that ask for some.
+  const disk = { 'ephemeral-storage': '50Gi' };
+  const patch = JSON.stringify({ status: { capacity: disk, allocatable: disk } });
+  const patched = await kubectl(
+    binaries,
+    adminKubeconfig,
+    'patch',
+    'node',
+    nodeName,
+    '--subresource=status',
+    '--type=merge',
+    '--patch',
+    patch,
+  );
+  if (patched.code !== 0) throw new Error(`the node's disk could not be set: ${patched.stderr}`);
 }
 
 /** Ends and removes every container of ours, those that outlived a killed containerd too: a restarted one finds them by their state. */
