@@ -1,17 +1,7 @@
-import { Duration, Size } from 'cdk8s';
+import { Duration } from 'cdk8s';
 import { parse } from 'yaml';
-import {
-  Cpu,
-  EnvValue,
-  EvictionPolicy,
-  FlowJobTemplate,
-  type FlowJobTemplateProps,
-  ImagePullPolicy,
-  PodSecurity,
-  SecretKeyRef,
-  TaintEffect,
-  Volume,
-} from '../lib';
+import { EnvValue, EvictionPolicy, FlowJobTemplate, type FlowJobTemplateProps, PodSecurity, SecretKeyRef, Volume } from '../lib';
+import { everyFlowJobProp } from './every-prop';
 import { chartWith, type Manifest, newChart, only, synth, tree } from './support';
 
 const template = (props: FlowJobTemplateProps = {}) => synth((chart) => new FlowJobTemplate(chart, 'Jobs', props));
@@ -20,43 +10,10 @@ const podSpec = (props?: FlowJobTemplateProps): Manifest => job(props).spec.temp
 const flow = (props?: FlowJobTemplateProps): Manifest => podSpec(props).containers[0];
 
 const allProps: Required<FlowJobTemplateProps> = {
+  ...everyFlowJobProp,
   flowNamespace: 'flows',
-  image: 'registry.example/flows:42',
-  imagePullPolicy: ImagePullPolicy.ALWAYS,
-  resources: { cpuRequest: Cpu.units(1), memoryRequest: Size.gibibytes(2), memoryLimit: Size.gibibytes(2) },
-  env: { REGION: EnvValue.of('north'), PASSWORD: EnvValue.fromSecret(SecretKeyRef.of('db', 'password')) },
-  volumes: { cache: Volume.fromPersistentVolumeClaim('cache', { mountPath: '/cache' }) },
-  serviceAccountName: 'flows',
-  automountServiceAccountToken: true,
-  jobLabels: { team: 'data' },
-  jobAnnotations: { 'example.com/owner': 'data' },
-  initContainers: [
-    {
-      name: 'fetch',
-      image: 'registry.example/fetch:1',
-      command: ['fetch'],
-      args: ['--all'],
-      volumeMounts: { cache: '/out' },
-      env: { A: EnvValue.of('1') },
-    },
-  ],
-  sidecars: [{ name: 'proxy', image: 'registry.example/proxy:1', resources: { cpuRequest: Cpu.millis(10) } }],
-  ttlAfterFinished: Duration.minutes(5),
-  activeDeadline: Duration.hours(12),
-  terminationGracePeriod: Duration.seconds(90),
   onEviction: EvictionPolicy.PROTECT,
-  extraPipPackages: ['pandas>=1.5,<2', 's3fs'],
-  pipIndexUrl: SecretKeyRef.of('pip', 'index-url'),
-  podSecurity: PodSecurity.RESTRICTED,
   resourceName: 'team-jobs',
-  podLabels: { stage: 'test' },
-  podAnnotations: { 'example.com/team': 'data' },
-  nodeSelector: { pool: 'gpu' },
-  tolerations: [{ key: 'gpu', effect: TaintEffect.NO_SCHEDULE }],
-  affinity: { podAntiAffinity: {} },
-  priorityClassName: 'batch',
-  imagePullSecrets: ['registry'],
-  podSpec: { runtimeClassName: 'nvidia' },
 };
 
 test('minimal: Job', () => expect(job()).toMatchSnapshot('Job'));

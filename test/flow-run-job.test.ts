@@ -1,17 +1,6 @@
-import { Duration, Size } from 'cdk8s';
-import {
-  Cpu,
-  EnvValue,
-  FlowRunJob,
-  type FlowRunJobProps,
-  ImagePullPolicy,
-  LogLevel,
-  PodSecurity,
-  PrefectApi,
-  SecretKeyRef,
-  TaintEffect,
-  Volume,
-} from '../lib';
+import { Duration } from 'cdk8s';
+import { EnvValue, FlowRunJob, type FlowRunJobProps, LogLevel, PodSecurity, PrefectApi, SecretKeyRef } from '../lib';
+import { everyFlowJobProp } from './every-prop';
 import { chartWith, container, literalEnv, type Manifest, newChart, only, synth, tree } from './support';
 
 const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
@@ -24,36 +13,12 @@ const job = (props: Partial<FlowRunJobProps> = {}): Manifest =>
 const podSpec = (props?: Partial<FlowRunJobProps>): Manifest => job(props).spec.template.spec;
 
 const allProps: Required<FlowRunJobProps> = {
+  ...everyFlowJobProp,
   api: PrefectApi.server({ url: 'http://prefect:4200', tenantId: '11111111-2222-3333-4444-555555555555' }),
   flowRunId,
   logLevel: LogLevel.DEBUG,
   sendFlowRunLogs: false,
   resourceName: 'nightly-etl',
-  image: 'registry.example/flows:42',
-  imagePullPolicy: ImagePullPolicy.ALWAYS,
-  resources: { cpuRequest: Cpu.units(1), memoryRequest: Size.gibibytes(2), memoryLimit: Size.gibibytes(2) },
-  env: { REGION: EnvValue.of('north'), PASSWORD: EnvValue.fromSecret(SecretKeyRef.of('db', 'password')) },
-  volumes: { cache: Volume.fromPersistentVolumeClaim('cache', { mountPath: '/cache' }) },
-  serviceAccountName: 'flows',
-  automountServiceAccountToken: true,
-  jobLabels: { team: 'data' },
-  jobAnnotations: { 'example.com/owner': 'data' },
-  initContainers: [{ name: 'fetch', image: 'registry.example/fetch:1', command: ['fetch'], volumeMounts: { cache: '/out' } }],
-  sidecars: [{ name: 'proxy', image: 'registry.example/proxy:1' }],
-  ttlAfterFinished: Duration.minutes(5),
-  activeDeadline: Duration.hours(12),
-  terminationGracePeriod: Duration.seconds(90),
-  extraPipPackages: ['pandas>=1.5,<2', 's3fs'],
-  pipIndexUrl: SecretKeyRef.of('pip', 'index-url'),
-  podSecurity: PodSecurity.RESTRICTED,
-  podLabels: { stage: 'test' },
-  podAnnotations: { 'example.com/team': 'data' },
-  nodeSelector: { pool: 'gpu' },
-  tolerations: [{ key: 'gpu', effect: TaintEffect.NO_SCHEDULE }],
-  affinity: { podAntiAffinity: {} },
-  priorityClassName: 'batch',
-  imagePullSecrets: ['registry'],
-  podSpec: { runtimeClassName: 'nvidia' },
 };
 
 test('minimal', () => expect(job()).toMatchSnapshot());

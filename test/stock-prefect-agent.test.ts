@@ -1,28 +1,9 @@
-import { PrefectAgent, PrefectApi, PrefectBackend, StockPrefectAgent, type StockPrefectAgentProps } from '../lib';
+import { PrefectAgent, PrefectApi, StockPrefectAgent, type StockPrefectAgentProps } from '../lib';
+import { everyStockFlag } from './every-prop';
 import { chartWith, literalEnv, only, synth, tree } from './support';
 
 // What it makes is compared with the CLI's own output in test/oracle; here are its shape and what it refuses.
 const stock = (props: StockPrefectAgentProps = {}) => synth((chart) => new StockPrefectAgent(chart, 'Agent', props));
-
-const allProps: Required<StockPrefectAgentProps> = {
-  key: 's3cret',
-  tenantId: '11111111-2222-3333-4444-555555555555',
-  labels: ['kube', "it's"],
-  env: { TEAM: 'données' },
-  agentConfigId: '99999999-8888-7777-6666-555555555555',
-  api: 'http://prefect:4200',
-  namespace: 'flows',
-  imagePullSecrets: 'registry',
-  rbac: true,
-  latest: true,
-  memRequest: '1G',
-  memLimit: '2G',
-  cpuRequest: '1',
-  cpuLimit: '2',
-  imagePullPolicy: 'Never',
-  serviceAccountName: 'flow',
-  backend: PrefectBackend.SERVER,
-};
 
 test('paths are a contract', () => {
   expect(tree(chartWith((chart) => new StockPrefectAgent(chart, 'Agent', { rbac: true })))).toEqual([
@@ -33,7 +14,7 @@ test('paths are a contract', () => {
     'chart/Agent/RoleBinding ApiObject',
   ]);
 });
-test('all props: environment', () => expect(literalEnv(only('Deployment', stock(allProps)))).toMatchSnapshot('environment'));
+test('all props: environment', () => expect(literalEnv(only('Deployment', stock(everyStockFlag)))).toMatchSnapshot('environment'));
 test('rbac is opt-in', () => expect(stock().map(({ kind }) => kind)).toEqual(['Deployment']));
 test('the hardened agent has the same identity', () => {
   const api = PrefectApi.server({ url: 'http://prefect:4200' });

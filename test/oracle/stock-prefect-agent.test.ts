@@ -1,6 +1,7 @@
 import { App, Chart, Testing } from 'cdk8s';
 import fc from 'fast-check';
 import { PrefectBackend, StockPrefectAgent, type StockPrefectAgentProps } from '../../lib';
+import { everyStockFlag } from '../every-prop';
 import type { Manifest } from '../support';
 import * as generate from './generate';
 import { Oracle } from './oracle';
@@ -74,26 +75,7 @@ test('equals the output of the CLI for 600 generated sets of flags', async () =>
 });
 
 test('every flag of the CLI is a prop', async () => {
-  const all: Required<StockPrefectAgentProps> = {
-    key: 'k',
-    tenantId: '11111111-2222-3333-4444-555555555555',
-    labels: ['b', 'a'],
-    env: { A: '1' },
-    agentConfigId: '99999999-8888-7777-6666-555555555555',
-    api: 'http://prefect:4200',
-    namespace: 'flows',
-    imagePullSecrets: 'registry',
-    rbac: true,
-    latest: true,
-    memRequest: '1',
-    memLimit: '2',
-    cpuRequest: '3',
-    cpuLimit: '4',
-    imagePullPolicy: 'Never',
-    serviceAccountName: 'flow',
-    backend: PrefectBackend.SERVER,
-  };
-  expect(synth(all)).toEqual(await oracle.ask({ install: cliArguments(all) }));
+  expect(synth(everyStockFlag)).toEqual(await oracle.ask({ install: cliArguments(everyStockFlag) }));
   const { installFlags } = await oracle.ask({ facts: null });
-  expect([...new Set(cliArguments(all).map((argument) => argument.split('=')[0]))].sort()).toEqual(installFlags);
+  expect([...new Set(cliArguments(everyStockFlag).map((argument) => argument.split('=')[0]))].sort()).toEqual(installFlags);
 });

@@ -1,0 +1,72 @@
+import { Duration, Size } from 'cdk8s';
+import {
+  Cpu,
+  EnvValue,
+  type FlowJobProps,
+  ImagePullPolicy,
+  PodSecurity,
+  PrefectBackend,
+  SecretKeyRef,
+  type StockPrefectAgentProps,
+  TaintEffect,
+  Volume,
+} from '../lib';
+
+// Every prop at once: a prop that is added does not compile until it is here, and so in a snapshot.
+
+export const everyFlowJobProp: Required<FlowJobProps> = {
+  image: 'registry.example/flows:42',
+  imagePullPolicy: ImagePullPolicy.ALWAYS,
+  resources: { cpuRequest: Cpu.units(1), memoryRequest: Size.gibibytes(2), memoryLimit: Size.gibibytes(2) },
+  env: { REGION: EnvValue.of('north'), PASSWORD: EnvValue.fromSecret(SecretKeyRef.of('db', 'password')) },
+  volumes: { cache: Volume.fromPersistentVolumeClaim('cache', { mountPath: '/cache' }) },
+  serviceAccountName: 'flows',
+  automountServiceAccountToken: true,
+  jobLabels: { team: 'data' },
+  jobAnnotations: { 'example.com/owner': 'data' },
+  initContainers: [
+    {
+      name: 'fetch',
+      image: 'registry.example/fetch:1',
+      command: ['fetch'],
+      args: ['--all'],
+      volumeMounts: { cache: '/out' },
+      env: { A: EnvValue.of('1') },
+    },
+  ],
+  sidecars: [{ name: 'proxy', image: 'registry.example/proxy:1', resources: { cpuRequest: Cpu.millis(10) } }],
+  ttlAfterFinished: Duration.minutes(5),
+  activeDeadline: Duration.hours(12),
+  terminationGracePeriod: Duration.seconds(90),
+  extraPipPackages: ['pandas>=1.5,<2', 's3fs'],
+  pipIndexUrl: SecretKeyRef.of('pip', 'index-url'),
+  podSecurity: PodSecurity.RESTRICTED,
+  podLabels: { stage: 'test' },
+  podAnnotations: { 'example.com/team': 'data' },
+  nodeSelector: { pool: 'gpu' },
+  tolerations: [{ key: 'gpu', effect: TaintEffect.NO_SCHEDULE }],
+  affinity: { podAntiAffinity: {} },
+  priorityClassName: 'batch',
+  imagePullSecrets: ['registry'],
+  podSpec: { runtimeClassName: 'nvidia' },
+};
+
+export const everyStockFlag: Required<StockPrefectAgentProps> = {
+  key: 's3cret',
+  tenantId: '11111111-2222-3333-4444-555555555555',
+  labels: ['kube', "it's"],
+  env: { TEAM: 'données' },
+  agentConfigId: '99999999-8888-7777-6666-555555555555',
+  api: 'http://prefect:4200',
+  namespace: 'flows',
+  imagePullSecrets: 'registry',
+  rbac: true,
+  latest: true,
+  memRequest: '1G',
+  memLimit: '2G',
+  cpuRequest: '1',
+  cpuLimit: '2',
+  imagePullPolicy: 'Never',
+  serviceAccountName: 'flow',
+  backend: PrefectBackend.SERVER,
+};
