@@ -10,9 +10,9 @@ export class Oracle {
   private readonly answers: AsyncIterator<string>;
   private errors = '';
 
-  /** @param release an older one than that of the environment, which then brings all else */
+  /** @param release of Prefect; for one that is not the environment's, that still brings all else */
   public constructor(release?: string) {
-    const env = { PATH: process.env.PATH, HOME: '/nonexistent', ...(release && { PYTHONPATH: olderPrefect(release) }) };
+    const env = { PATH: process.env.PATH, HOME: '/nonexistent', ...(release && { PYTHONPATH: prefectOf(release) }) };
     this.process = spawn('python3', [join(__dirname, 'oracle.py')], { env });
     this.process.stderr.on('data', (chunk) => {
       this.errors += chunk;
@@ -36,7 +36,7 @@ export class Oracle {
 }
 
 /** The folder of a release of Prefect without its dependencies. */
-function olderPrefect(release: string): string {
+function prefectOf(release: string): string {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cdk8s-prefect', 'python');
   const folder = join(cache, `prefect-${release}`);
   if (!existsSync(join(folder, `prefect-${release}.dist-info`))) {
