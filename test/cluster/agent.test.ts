@@ -2,7 +2,7 @@ import { DebugConfig, LogLevel, PrefectAgent } from '../../lib';
 import { synthApp } from '../apps';
 import { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
-import { agentPod, agentReady, createKey, install, jobsOf, Prefect, synth } from './prefect';
+import { agentPod, agentReady, createKey, install, jobsOf, Prefect, processEnded, synth } from './prefect';
 
 const cluster = new Cluster();
 const onCluster = cluster.testWith('hostAddress');
@@ -45,6 +45,7 @@ onCluster('DebugConfig: DEBUG in the log of the agent, its level in that of the 
     await agentReady(ns);
     const run = prefect.schedule('quick');
     await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'), { timeout: 120_000 });
+    await processEnded(ns, run);
     const pod = await agentPod(ns);
     return [(await ns.logs(pod.metadata.name as string)).includes('DEBUG - agent'), prefect.log(run).includes('a line at DEBUG')];
   };

@@ -6,6 +6,7 @@ import { EnvValue, EvictionPolicy, FlowRunJob, type FlowRunJobProps, type Prefec
 import type { Json, KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { GREETING, PipIndex } from './pip-index';
+import { processEnded } from './prefect';
 import { base64Of, listable, placesOf } from './search';
 import { envOf, flowContainer, Team } from './team';
 
@@ -209,6 +210,7 @@ onCluster('extraPipPackages come from the index of the Secret, whose password is
   const run = team.scheduleScript(script, '/team');
   const job = await team.job(run);
   await Promise.all([team.ended(run, 'Success'), team.ended(without, 'Failed')]);
+  await Promise.all([run, without].map((id) => processEnded(team.flows, id)));
   expect(team.log(run)).toContain(GREETING);
   expect(team.log(without)).toContain("No module named 'local_greeting'");
 

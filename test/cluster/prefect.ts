@@ -117,3 +117,12 @@ export async function agentPod(ns: Namespace, name = 'prefect-agent'): Promise<K
 export function jobsOf(ns: Namespace, run: string): Promise<KubeObject[]> {
   return ns.list('jobs', `prefect.io/flow_run_id=${run}`);
 }
+
+/** Waits until no process of a flow run is left: what it logged last reaches Prefect after its last state. */
+export async function processEnded(ns: Namespace, run: string): Promise<void> {
+  await ns.eventually(async () => {
+    for (const { metadata, status } of await jobsOf(ns, run)) {
+      if (!status?.succeeded && !status?.failed) throw new Error(`the process of ${metadata.name} has not ended`);
+    }
+  });
+}
