@@ -6,7 +6,6 @@ import {
   EnvValue,
   FlowJobTemplate,
   type FlowRun,
-  ImagePullPolicy,
   PrefectAgent,
   type PrefectAgentProps,
   PrefectApi,
@@ -14,6 +13,7 @@ import {
   TaintEffect,
   Volume,
 } from '../lib';
+import { everyAgentProp } from './every-prop';
 import { chartWith, container, literalEnv, type Manifest, newChart, only, synth, tree } from './support';
 
 const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
@@ -28,48 +28,6 @@ function deployment(props: Partial<PrefectAgentProps> = {}): Manifest {
 
 function podSpec(props: Partial<PrefectAgentProps> = {}): Manifest {
   return deployment(props).spec.template.spec;
-}
-
-/** Every prop at once: a prop that is added does not compile until it is here, and so tested. */
-function allProps(chart: Chart): Required<PrefectAgentProps> {
-  return {
-    api: PrefectApi.cloud({
-      apiKey: SecretKeyRef.of('team-key', 'token'),
-      tenantId: '11111111-2222-3333-4444-555555555555',
-      url: 'https://prefect.example/api',
-    }),
-    labels: ['kube', 'gpu'],
-    name: 'team agent',
-    agentConfigId: '99999999-8888-7777-6666-555555555555',
-    flowEnvVars: { TEAM: 'data', PRICE: '$5' },
-    flowNamespace: 'flows',
-    deleteFinishedJobs: false,
-    sendFlowRunLogs: false,
-    kubernetesKeepAlive: false,
-    requestTimeout: Duration.seconds(20),
-    jobTemplate: new FlowJobTemplate(chart, 'Jobs', { flowNamespace: 'flows' }),
-    debug: new DebugConfig(chart, 'Debug'),
-    logFormat: '%(levelname)s %(message)s',
-    resourceName: 'team-agent',
-    image: 'registry.example:5000/prefect:42@sha256:0000000000000000000000000000000000000000000000000000000000000000',
-    imagePullPolicy: ImagePullPolicy.IF_NOT_PRESENT,
-    prefectVersion: '1.2.4',
-    serviceAccountName: 'team-account',
-    resources: { cpuLimit: Cpu.units(0.5), memoryLimit: Size.gibibytes(1) },
-    env: { REGION: EnvValue.of('north') },
-    volumes: { team: Volume.fromConfigMap('team-files', { mountPath: '/etc/team' }) },
-    proxy: { url: 'http://proxy.example:3128', noProxy: ['.example.com'] },
-    certificateAuthorities: ConfigMapKeyRef.of('team-ca', 'bundle.pem'),
-    egress: [{ cidr: '10.0.0.0/8', ports: [443] }],
-    podLabels: { team: 'data' },
-    podAnnotations: { 'example.com/owner': 'data' },
-    nodeSelector: { 'kubernetes.io/arch': 'amd64' },
-    tolerations: [{ key: 'dedicated', value: 'prefect', effect: TaintEffect.NO_EXECUTE, tolerationSeconds: Duration.minutes(5) }],
-    affinity: { nodeAffinity: {} },
-    priorityClassName: 'high',
-    imagePullSecrets: ['registry'],
-    podSpec: { hostAliases: [{ ip: '192.0.2.1', hostnames: ['prefect.example'] }] },
-  };
 }
 
 describe('minimal', () => {
@@ -116,7 +74,7 @@ describe('minimal', () => {
 });
 
 test('all props: Deployment', () => {
-  const manifests = synth((chart) => new PrefectAgent(chart, 'Agent', allProps(chart)));
+  const manifests = synth((chart) => new PrefectAgent(chart, 'Agent', everyAgentProp(chart)));
   expect(only('Deployment', manifests)).toMatchSnapshot('Deployment');
 });
 

@@ -7,6 +7,7 @@ import {
   type AgentRbacProps,
   DebugConfig,
   type DebugConfigProps,
+  EvictionPolicy,
   FlowJobTemplate,
   FlowRunJob,
   PrefectAgent,
@@ -14,6 +15,7 @@ import {
   StockPrefectAgent,
 } from '../../lib';
 import { apps, synthApp } from '../apps';
+import { everyAgentProp, everyFlowJobProp, everyStockFlag } from '../every-prop';
 import { Tally } from '../oracle/generate';
 import type { Manifest } from '../support';
 import {
@@ -86,11 +88,23 @@ describe.each([
     });
   });
 
-  onSite('PrefectAgent, of 1,000 sets of props', () =>
+  onSite('what the snapshots pin is admitted, with every prop at once', async () => {
+    const chart = chartIn(site.namespace);
+    new PrefectAgent(chart, 'Agent', everyAgentProp(chart));
+    new FlowJobTemplate(chart, 'Template', { ...everyFlowJobProp, resourceName: 'every-prop', onEviction: EvictionPolicy.PROTECT });
+    new FlowRunJob(chart, 'Run', { ...everyFlowJobProp, api: server, flowRunId: '1a2b3c4d-2222-3333-4444-555555555555' });
+    const objects = Testing.synth(chart);
+    await admitting([...objects, ...jobsOf(objects)], 'restricted')();
+    const flags = chartIn(site.pods.privileged);
+    new StockPrefectAgent(flags, 'Agent', { ...everyStockFlag, namespace: site.pods.privileged });
+    await admitting(Testing.synth(flags), 'privileged')();
+  });
+
+  onSite('PrefectAgent, of 1,250 sets of props', () =>
     everySet(
       'PrefectAgent',
       fc.record({ props: agentProps, debug: optional(debugProps), template: optional(dnsLabel), apart: fc.boolean() }),
-      1_000,
+      1_250,
       ({ props, debug, template, apart }) => {
         const chart = chartIn(site.namespace);
         const flowNamespace = apart ? site.flowNamespace : undefined;
@@ -105,8 +119,8 @@ describe.each([
     ),
   );
 
-  onSite('FlowJobTemplate, of 1,000 sets of props, and the Job of a flow run', () =>
-    everySet('FlowJobTemplate', fc.record({ props: templateProps, run: flowRun }), 1_000, ({ props: spec, run }) => {
+  onSite('FlowJobTemplate, of 1,250 sets of props, and the Job of a flow run', () =>
+    everySet('FlowJobTemplate', fc.record({ props: templateProps, run: flowRun }), 1_250, ({ props: spec, run }) => {
       const chart = chartIn(site.namespace);
       const props = made<TemplateProps>(spec);
       const jobTemplate = new FlowJobTemplate(chart, 'Jobs', { ...props, flowNamespace: site.flowNamespace });
