@@ -130,7 +130,7 @@ export function checkMaxSeconds(where: Where, prop: string, seconds: number): nu
 
 /** Prefect expands `$NAME` in configuration values and needs a scheme; credentials would be in clear in every Job. */
 export function checkApiUrl(where: Where, prop: string, url: string): void {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const parsed = parseUrl(url);
   if (parsed === undefined || !/^https?:\/\/[^\s${}\\"'<>]+$/.test(url) || !['http:', 'https:'].includes(parsed.protocol)) {
     refuse(where, {
       prop,
@@ -148,6 +148,15 @@ export function checkApiUrl(where: Where, prop: string, url: string): void {
   }
   if (parsed.search !== '' || parsed.hash !== '') {
     refuse(where, { prop, value: url, allowed: 'must not have a query or fragment', remedy: 'write only scheme, host, port and path' });
+  }
+}
+
+/** Not `URL.canParse`: that of Node 20 refuses some URLs once it has been called often. */
+function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
   }
 }
 

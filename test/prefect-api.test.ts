@@ -20,6 +20,12 @@ test('a server with a key and a tenant', () => {
   expect(PrefectApi.server({ url: 'http://localhost:4200', apiKey, tenantId })).toMatchObject({ apiKey, tenantId });
 });
 
+test('a URL stays one, however many agents a fleet has', () => {
+  expect(() => {
+    for (let i = 0; i < 50_000; i++) PrefectApi.server({ url: 'https://größe.example' });
+  }).not.toThrow();
+});
+
 describe('refuses', () => {
   test.each([
     ['a URL without a scheme', 'api.prefect.io'],
