@@ -2,11 +2,9 @@ import { Duration } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
 import { checkAgentLabels, checkEnvText, checkText, checkUuid } from './_checks';
 import { checkFlowEnvName } from './_flow-env';
-import { refuse } from './_refuse';
+import { refuse, type Where } from './_refuse';
 import type { AgentSettings } from './agent-settings';
 import type { PrefectApi } from './prefect-api';
-
-type Where = Parameters<typeof refuse>[0];
 
 /**
  * What Prefect 1.4.1 reads, as arguments of `prefect agent kubernetes start` wherever it has one for it: an argument reaches the

@@ -1,7 +1,4 @@
-import type { IConstruct } from 'constructs';
-import { refuse } from './_refuse';
-
-type Where = IConstruct | string;
+import { refuse, type Where } from './_refuse';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;

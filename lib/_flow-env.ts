@@ -1,5 +1,5 @@
 import { checkEnvName } from './_checks';
-import { refuse } from './_refuse';
+import { refuse, type Where } from './_refuse';
 
 /** Variables that the agent writes into every Job itself, over what it was told: agent/kubernetes/agent.py, generate_job_spec. */
 const FORCED = new Set([
@@ -18,7 +18,7 @@ const FORCED = new Set([
 ]);
 
 /** A variable for flow runs, whether from the agent or from the Job template: none that the agent overwrites or that has a prop. */
-export function checkFlowEnvName(where: Parameters<typeof refuse>[0], prop: string, name: string): void {
+export function checkFlowEnvName(where: Where, prop: string, name: string): void {
   checkEnvName(where, prop, name);
   if (FORCED.has(name)) {
     refuse(where, { prop: `${prop}.${name}`, allowed: 'must not be set: the agent overwrites it in every Job', remedy: 'leave it out' });

@@ -1,10 +1,8 @@
 import { isIP } from 'node:net';
 import { k8s } from 'cdk8s-plus-27';
 import { checkApiUrl } from './_checks';
-import { refuse } from './_refuse';
+import { refuse, type Where } from './_refuse';
 import type { EgressRule, HttpProxy } from './network';
-
-type Where = Parameters<typeof refuse>[0];
 
 const DNS: k8s.NetworkPolicyEgressRule = {
   ports: ['UDP', 'TCP'].map((protocol) => ({ protocol, port: k8s.IntOrString.fromNumber(53) })),

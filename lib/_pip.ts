@@ -1,5 +1,5 @@
 import type { k8s } from 'cdk8s-plus-27';
-import { refuse } from './_refuse';
+import { refuse, type Where } from './_refuse';
 import type { SecretKeyRef } from './key-ref';
 
 // PEP 508 and PEP 440, of which an unquoted word of a shell can hold: names, extras and versions.
@@ -19,7 +19,7 @@ const REQUIREMENT = new RegExp(`^${NAME}(?:\\[${NAME}(?:,${NAME})*\\])?(?:${SPEC
  * What the image's entrypoint makes of the packages: `pip install $EXTRA_PIP_PACKAGES`, unquoted, after an echo. It splits at white
  * space and leaves quotes as they are, so markers, URLs with options and quoted requirements reach pip in pieces.
  */
-export function renderPipEnv(where: Parameters<typeof refuse>[0], packages: string[], indexUrl: SecretKeyRef | undefined): k8s.EnvVar[] {
+export function renderPipEnv(where: Where, packages: string[], indexUrl: SecretKeyRef | undefined): k8s.EnvVar[] {
   for (const [i, requirement] of packages.entries()) {
     if (!REQUIREMENT.test(requirement)) {
       refuse(where, {

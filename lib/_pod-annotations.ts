@@ -1,6 +1,4 @@
-import { refuse } from './_refuse';
-
-type Where = Parameters<typeof refuse>[0];
+import { refuse, type Where } from './_refuse';
 
 const APP_ARMOR = 'container.apparmor.security.beta.kubernetes.io/';
 

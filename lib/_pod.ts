@@ -11,13 +11,11 @@ import {
   checkMaxSeconds,
 } from './_checks';
 import { checkPodAnnotations } from './_pod-annotations';
-import { refuse } from './_refuse';
+import { refuse, type Where } from './_refuse';
 import type { EnvValue } from './env-value';
 import { type PodOptions, TaintEffect, type Toleration } from './pod-options';
 import type { ContainerResources } from './resources';
 import type { Volume } from './volume';
-
-type Where = Parameters<typeof refuse>[0];
 
 /** Fields of a pod's spec that have a prop (named here) or that the constructs need for themselves. */
 const OWNED_FIELDS: Record<string, string> = {

@@ -1,5 +1,8 @@
 import type { IConstruct } from 'constructs';
 
+/** Whose prop it is: a construct, or the name of a value class, which has no path yet. */
+export type Where = IConstruct | string;
+
 /** What was wrong with one prop, in the words of its user. */
 interface Refusal {
   /** The prop as the user wrote it: `labels[1]`. */
@@ -12,11 +15,8 @@ interface Refusal {
   readonly remedy: string;
 }
 
-/**
- * Throws the one kind of error that this library throws: `PATH: PROP is VALUE: it ALLOWED; REMEDY`.
- * `where` is the construct, or the name of the value class that has no path yet.
- */
-export function refuse(where: IConstruct | string, { prop, value, allowed, remedy }: Refusal): never {
+/** Throws the one kind of error that this library throws: `PATH: PROP is VALUE: it ALLOWED; REMEDY`. */
+export function refuse(where: Where, { prop, value, allowed, remedy }: Refusal): never {
   const place = typeof where === 'string' ? where : where.node.path;
   const given = value === undefined ? prop : `${prop} is ${JSON.stringify(value)}: it`;
   throw new Error(`${place}: ${given} ${allowed}; ${remedy}`);

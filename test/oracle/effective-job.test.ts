@@ -120,6 +120,8 @@ const run: fc.Arbitrary<Run> = fc
     },
   }));
 
+const someRuns = fc.array(run, { minLength: RUNS_PER_AGENT, maxLength: RUNS_PER_AGENT });
+
 const templateProps: fc.Arbitrary<FlowJobTemplateProps> = fc.record(
   {
     image: fc.constant('registry.example/flows:42'),
@@ -201,38 +203,25 @@ describe.each(['1.4.1', '1.2.4', '1.0.0'])('Prefect %s', (release) => {
 
   test('effectiveJob is the Job that the real agent makes of 400 generated runs', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        agentProps,
-        templateProps,
-        fc.array(run, { minLength: RUNS_PER_AGENT, maxLength: RUNS_PER_AGENT }),
-        async (props, template, runs) => {
-          const [agent, container] = build(props, template);
-          const jobs: Manifest[] = await oracle.ask({ job: { container, runs: runs.map(graphql), launcher: true } });
-          expect(jobs.map(withoutIdentifier)).toEqual(runs.map(({ run: described }) => agent.effectiveJob(described)));
-          expect(JSON.stringify(jobs)).not.toContain(MARKER);
-        },
-      ),
+      fc.asyncProperty(agentProps, templateProps, someRuns, async (props, template, runs) => {
+        const [agent, container] = build(props, template);
+        const jobs: Manifest[] = await oracle.ask({ job: { container, runs: runs.map(graphql), launcher: true } });
+        expect(jobs.map(withoutIdentifier)).toEqual(runs.map(({ run: described }) => agent.effectiveJob(described)));
+        expect(JSON.stringify(jobs)).not.toContain(MARKER);
+      }),
       { numRuns: 40 },
     );
   });
 
   test('the launcher changes nothing of 400 generated Jobs but the key and our labels', async () => {
     await fc.assert(
-      fc.asyncProperty(
-        agentProps,
-        templateProps,
-        fc.array(run, { minLength: RUNS_PER_AGENT, maxLength: RUNS_PER_AGENT }),
-        async (props, template, runs) => {
-          const [, container] = build(props, template);
-          const questions = [true, false].map((launcher) => ({ job: { container, runs: runs.map(graphql), launcher } }));
-          const [ours, stock] = [
-            await oracle.ask(questions[0] as object as Record<string, unknown>),
-            await oracle.ask(questions[1] as object as Record<string, unknown>),
-          ];
-          expect(ours.map(withoutIdentifier).map(undone)).toEqual(stock.map(withoutIdentifier).map(undone));
-          if (!props.server) expect(JSON.stringify(stock)).toContain(MARKER);
-        },
-      ),
+      fc.asyncProperty(agentProps, templateProps, someRuns, async (props, template, runs) => {
+        const [, container] = build(props, template);
+        const ask = (launcher: boolean) => oracle.ask({ job: { container, runs: runs.map(graphql), launcher } });
+        const [ours, stock] = [await ask(true), await ask(false)];
+        expect(ours.map(withoutIdentifier).map(undone)).toEqual(stock.map(withoutIdentifier).map(undone));
+        if (!props.server) expect(JSON.stringify(stock)).toContain(MARKER);
+      }),
       { numRuns: 40 },
     );
   });
