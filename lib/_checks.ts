@@ -1,3 +1,4 @@
+import type { Duration } from 'cdk8s';
 import { refuse, type Where } from './_refuse';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -57,6 +58,19 @@ export function checkEnvName(where: Where, prop: string, name: string): string {
     });
   }
   return name;
+}
+
+/** What a ConfigMap can hold. */
+export function checkConfigMapSize(where: Where, prop: string, text: string): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > 1_048_576) {
+    refuse(where, {
+      prop,
+      value: `${bytes} bytes`,
+      allowed: 'must be at most 1048576 bytes, which a ConfigMap can hold',
+      remedy: 'put large data in a volume',
+    });
+  }
 }
 
 /** The keys and values of Kubernetes labels, node selectors and tolerations. */
@@ -121,6 +135,20 @@ export function checkMountPath(where: Where, prop: string, mountPath: string): v
 export function checkMaxSeconds(where: Where, prop: string, seconds: number): number {
   if (seconds > 2 ** 31 - 1) {
     refuse(where, { prop, value: `${seconds} s`, allowed: 'must be at most 2147483647 seconds', remedy: 'choose a shorter time' });
+  }
+  return seconds;
+}
+
+/** A time that a field or program takes in whole seconds. */
+export function checkWholeSeconds(where: Where, prop: string, duration: Duration): number {
+  const seconds = checkMaxSeconds(where, prop, duration.toSeconds({ integral: false }));
+  if (seconds < 1 || !Number.isInteger(seconds)) {
+    refuse(where, {
+      prop,
+      value: `${seconds} s`,
+      allowed: 'must be a whole number of seconds, at least 1',
+      remedy: 'choose such a time',
+    });
   }
   return seconds;
 }

@@ -1,7 +1,16 @@
 import { Duration } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
-import type { Construct } from 'constructs';
-import { checkAnnotations, checkDnsLabel, checkDnsSubdomain, checkImage, checkLabels, checkMaxSeconds, checkMountPath } from './_checks';
+import {
+  checkAnnotations,
+  checkDnsLabel,
+  checkDnsSubdomain,
+  checkImage,
+  checkLabels,
+  checkMaxSeconds,
+  checkMountPath,
+  checkWholeSeconds,
+} from './_checks';
+import { DASK_FOLDER, renderDaskEnv } from './_dask-env';
 import { checkFlowEnvName } from './_flow-env';
 import { RESTRICTED_POD, UNPRIVILEGED_CONTAINER } from './_hardened-pod';
 import { renderPipEnv } from './_pip';
@@ -15,7 +24,7 @@ import {
   renderVolumes,
   verbatimPodFields,
 } from './_pod';
-import { refuse } from './_refuse';
+import { refuse, type Where } from './_refuse';
 import { type FlowJobProps, PodSecurity } from './flow-job-props';
 import type { InitContainer } from './init-container';
 
@@ -51,16 +60,31 @@ export interface FlowJob {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly labels?: Record<string, string> };
-  readonly spec: { readonly template: { readonly spec: { readonly containers: { readonly env?: { readonly name: string }[] }[] } } };
+  readonly spec: { readonly template: FlowPod };
 }
 
-/** The Job of a flow run, but for what the agent decides. `labels` are on Job and pod, `podAnnotations` on the pod. */
-export function renderFlowJob(
-  where: Construct,
-  props: FlowJobProps,
-  labels: Record<string, string>,
-  podAnnotations: Record<string, string> = {},
-): FlowJob {
+/** The pod of a Job manifest. */
+export interface FlowPod {
+  readonly metadata: { readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly spec: { readonly containers: { readonly env?: { readonly name: string }[] }[] };
+}
+
+/** What a construct brings to its flow runs, beside what its user says. */
+export interface FlowJobOwn {
+  /** Labels of Job and pod. */
+  readonly labels: Record<string, string>;
+  /** Annotations of the pod. */
+  readonly podAnnotations?: Record<string, string>;
+  /** Namespace of the flow runs. */
+  readonly flowNamespace: string;
+  /** Name of the ConfigMap and the account that a policy for Dask brings. */
+  readonly daskName: string;
+}
+
+/** The Job of a flow run, but for what the agent decides. */
+export function renderFlowJob(where: Where, props: FlowJobProps, own: FlowJobOwn): FlowJob {
+  const labels = { ...own.labels, ...props.dask?._stamp() };
+  const serviceAccountName = props.serviceAccountName ?? (props.dask && own.daskName);
   const ttl = props.ttlAfterFinished ?? Duration.minutes(10);
   checkDurations(where, props, ttl);
   checkLabels(where, 'jobLabels', props.jobLabels ?? {});
@@ -70,8 +94,13 @@ export function renderFlowJob(
   checkAnnotations(where, 'jobAnnotations', { ...props.jobAnnotations, 'batch.kubernetes.io/job-tracking': '' });
   const restricted = (props.podSecurity ?? PodSecurity.RESTRICTED) === PodSecurity.RESTRICTED;
   const inits = [...(props.initContainers ?? []), ...(props.sidecars ?? [])];
-  const own: Record<string, MountedVolume> = restricted ? { home: { source: { emptyDir: {} }, mounts: [{ mountPath: HOME }] } } : {};
-  const { volumes, volumeMounts } = renderVolumes(where, own, props.volumes ?? {});
+  const ownVolumes: Record<string, MountedVolume> = {
+    ...(restricted && { home: { source: { emptyDir: {} }, mounts: [{ mountPath: HOME }] } }),
+    ...(props.dask && {
+      dask: { source: { configMap: { name: own.daskName } }, mounts: [{ mountPath: DASK_FOLDER, readOnly: true }] },
+    }),
+  };
+  const { volumes, volumeMounts } = renderVolumes(where, ownVolumes, props.volumes ?? {});
 
   const job = k8s.KubeJob.manifest({
     metadata: { labels: { ...props.jobLabels, ...labels }, annotations: props.jobAnnotations },
@@ -81,12 +110,12 @@ export function renderFlowJob(
       ttlSecondsAfterFinished: ttl.toSeconds(),
       activeDeadlineSeconds: props.activeDeadline?.toSeconds(),
       template: {
-        metadata: renderPodMetadata(where, props, labels, podAnnotations, ['flow', ...inits.map(({ name }) => name)]),
+        metadata: renderPodMetadata(where, props, labels, own.podAnnotations ?? {}, ['flow', ...inits.map(({ name }) => name)]),
         spec: {
           ...renderPodOptions(where, props),
           restartPolicy: 'Never',
-          serviceAccountName: props.serviceAccountName && checkDnsSubdomain(where, 'serviceAccountName', props.serviceAccountName),
-          automountServiceAccountToken: props.automountServiceAccountToken ?? props.serviceAccountName !== undefined,
+          serviceAccountName: serviceAccountName && checkDnsSubdomain(where, 'serviceAccountName', serviceAccountName),
+          automountServiceAccountToken: props.automountServiceAccountToken ?? serviceAccountName !== undefined,
           securityContext: restricted ? RESTRICTED_POD : undefined,
           terminationGracePeriodSeconds: props.terminationGracePeriod?.toSeconds(),
           containers: [
@@ -115,7 +144,7 @@ export function renderFlowJob(
   return JSON.parse(JSON.stringify(job));
 }
 
-function renderFlowEnv(where: Construct, props: FlowJobProps, restricted: boolean): k8s.EnvVar[] | undefined {
+function renderFlowEnv(where: Where, props: FlowJobProps, restricted: boolean): k8s.EnvVar[] | undefined {
   for (const name of Object.keys(props.env ?? {})) {
     checkFlowEnvName(where, 'env', name);
     const remedies = { EXTRA_PIP_PACKAGES: 'use the prop extraPipPackages', PIP_INDEX_URL: 'use the prop pipIndexUrl' };
@@ -123,25 +152,17 @@ function renderFlowEnv(where: Construct, props: FlowJobProps, restricted: boolea
     if (remedy) refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env', remedy });
   }
   const own = [
-    ...(restricted
-      ? [
-          { name: 'HOME', value: HOME },
-          // A uid without a name: getpass and dask-kubernetes ask for one.
-          { name: 'USER', value: 'prefect' },
-        ]
-      : []),
+    ...(restricted ? [{ name: 'HOME', value: HOME }] : []),
+    // A uid may be without a name: getpass and dask-kubernetes ask for one.
+    ...(restricted || props.dask ? [{ name: 'USER', value: 'prefect' }] : []),
+    ...(props.dask ? renderDaskEnv(props.dask._settings) : []),
     ...renderPipEnv(where, props.extraPipPackages ?? [], props.pipIndexUrl),
   ];
   const env = [...own, ...renderEnv(where, props.env ?? {}, own)];
   return env.length > 0 ? env : undefined;
 }
 
-function renderInitContainers(
-  where: Construct,
-  props: FlowJobProps,
-  restricted: boolean,
-  volumes: Set<string>,
-): k8s.Container[] | undefined {
+function renderInitContainers(where: Where, props: FlowJobProps, restricted: boolean, volumes: Set<string>): k8s.Container[] | undefined {
   const names = new Set(['flow']);
   const render = (prop: string, container: InitContainer): k8s.Container => {
     checkDnsLabel(where, `${prop}.name`, container.name);
@@ -194,7 +215,7 @@ function renderInitContainers(
   return containers.length > 0 ? containers : undefined;
 }
 
-function checkDurations(where: Construct, props: FlowJobProps, ttl: Duration): void {
+function checkDurations(where: Where, props: FlowJobProps, ttl: Duration): void {
   if (ttl.toSeconds() < 120) {
     refuse(where, {
       prop: 'ttlAfterFinished',
@@ -205,15 +226,6 @@ function checkDurations(where: Construct, props: FlowJobProps, ttl: Duration): v
   }
   checkMaxSeconds(where, 'ttlAfterFinished', ttl.toSeconds());
   for (const prop of ['activeDeadline', 'terminationGracePeriod'] as const) {
-    const seconds = props[prop]?.toSeconds();
-    if (seconds !== undefined) checkMaxSeconds(where, prop, seconds);
-    if (seconds !== undefined && (seconds < 1 || !Number.isInteger(seconds))) {
-      refuse(where, {
-        prop,
-        value: `${seconds} s`,
-        allowed: 'must be a whole number of seconds, at least 1',
-        remedy: 'choose such a time',
-      });
-    }
+    if (props[prop] !== undefined) checkWholeSeconds(where, prop, props[prop]);
   }
 }

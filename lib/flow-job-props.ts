@@ -1,5 +1,6 @@
 import type { Duration } from 'cdk8s';
 import type { ImagePullPolicy } from './container-options';
+import type { DaskWorkerPolicy } from './dask-worker-policy';
 import type { EnvValue } from './env-value';
 import type { InitContainer } from './init-container';
 import type { SecretKeyRef } from './key-ref';
@@ -55,13 +56,13 @@ export interface FlowJobProps extends PodOptions {
   /**
    * Account of flow runs, in their namespace. `KubernetesRun(service_account_name=...)` comes first.
    *
-   * @default - the account `default`
+   * @default - the account `default`; with `dask`, one is made
    */
   readonly serviceAccountName?: string;
   /**
    * Whether flow runs get the token of their account, to speak to the Kubernetes API.
    *
-   * @default - if `serviceAccountName` is given
+   * @default - if `serviceAccountName` or `dask` is given
    */
   readonly automountServiceAccountToken?: boolean;
   /**
@@ -122,6 +123,13 @@ export interface FlowJobProps extends PodOptions {
    * @default - PyPI
    */
   readonly pipIndexUrl?: SecretKeyRef;
+  /**
+   * What becomes of the Dask clusters that flow runs start. Their account then may create them, and its token is mounted. Sidecars
+   * are not in Dask pods, and neither is what a flow's run config sets, but for the image.
+   *
+   * @default - what dask-kubernetes makes of them: without rights, they do not start
+   */
+  readonly dask?: DaskWorkerPolicy;
   /**
    * Level of Pod Security that flow runs meet.
    *

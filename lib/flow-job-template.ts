@@ -1,7 +1,8 @@
 import { type ApiObject, Chart, Yaml } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
-import { checkDnsLabel } from './_checks';
+import { checkConfigMapSize, checkDnsLabel } from './_checks';
+import { FlowDask } from './_dask-files';
 import { type FlowJob, renderFlowJob } from './_flow-job';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
 import { refuse } from './_refuse';
@@ -69,6 +70,8 @@ export class FlowJobTemplate extends Construct {
   public readonly configMap: ApiObject;
   /** The PodDisruptionBudget, child `PodDisruptionBudget`, with `EvictionPolicy.PROTECT`. */
   public readonly podDisruptionBudget?: ApiObject;
+  /** The account of flow runs, child `Dask/ServiceAccount`, with a policy for Dask and no account given. */
+  public readonly serviceAccount?: ApiObject;
   /** Name of the ConfigMap. */
   public readonly configMapName: string;
   /** Namespace of the ConfigMap. */
@@ -111,24 +114,18 @@ export class FlowJobTemplate extends Construct {
       'cdk8s-prefect/job-template': this.configMapName,
       ...(props.onEviction && { 'cdk8s-prefect/on-eviction': props.onEviction }),
     };
-    this._job = renderFlowJob(
-      this,
-      props,
-      { ...Chart.of(this).labels, ...stamp },
-      props.onEviction === EvictionPolicy.PROTECT ? PROTECTED : {},
-    );
+    const own = {
+      labels: { ...Chart.of(this).labels, ...stamp },
+      podAnnotations: props.onEviction === EvictionPolicy.PROTECT ? PROTECTED : {},
+      flowNamespace: this.flowNamespace,
+      daskName: `${this.configMapName}-dask`,
+    };
+    this._job = renderFlowJob(this, props, own);
     this._envNames = (this._job.spec.template.spec.containers[0]?.env ?? []).map(({ name }) => name);
     const labels = recommendedLabels('prefect-job-template', this.configMapName);
     const yaml = Yaml.stringify(this._job);
-    const bytes = Buffer.byteLength(yaml);
-    if (bytes > 1_048_576) {
-      refuse(this, {
-        prop: 'the Job template',
-        value: `${bytes} bytes`,
-        allowed: 'must be at most 1048576 bytes, which a ConfigMap can hold',
-        remedy: 'put large data in a volume',
-      });
-    }
+    checkConfigMapSize(this, 'the Job template', yaml);
+    this.serviceAccount = props.dask && new FlowDask(this, props.dask, props, own).serviceAccount;
 
     this.configMap = addObject(
       this,

@@ -1,8 +1,10 @@
 import { type ApiObject, Chart } from 'cdk8s';
 import { Construct } from 'constructs';
 import { checkDnsLabel, checkUuid } from './_checks';
+import { FlowDask } from './_dask-files';
 import { renderFlowJob } from './_flow-job';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
+import { refuse } from './_refuse';
 import { LogLevel } from './debug-config';
 import type { FlowJobProps } from './flow-job-props';
 import type { PrefectApi } from './prefect-api';
@@ -60,7 +62,12 @@ export class FlowRunJob extends Construct {
       'prefect.io/flow_run_id': props.flowRunId,
     };
     const image = props.image ?? 'prefecthq/prefect:1.4.1';
-    const job = renderFlowJob(this, { ...props, image }, labels);
+    const own = { labels, flowNamespace: namespace, daskName: `${resourceName}-dask` };
+    const job = renderFlowJob(this, { ...props, image }, own);
+    if (props.dask) {
+      checkDaskName(this, resourceName);
+      new FlowDask(this, props.dask, props, own);
+    }
     const flow = job.spec.template.spec.containers[0];
     Object.assign(flow ?? {}, {
       args: ['prefect', 'execute', 'flow-run'],
@@ -82,5 +89,17 @@ export class FlowRunJob extends Construct {
       ],
     });
     this.job = addObject(this, 'Resource', { ...job, metadata: { ...job.metadata, name: resourceName, namespace } });
+  }
+}
+
+/** A Dask cluster has the name of its flow run's pod in its own, which is a label. */
+function checkDaskName(where: Construct, resourceName: string): void {
+  if (resourceName.length > 41) {
+    refuse(where, {
+      prop: 'resourceName',
+      value: resourceName,
+      allowed: 'must be at most 41 characters with a policy for Dask, whose clusters are named after the pod',
+      remedy: 'choose a shorter name',
+    });
   }
 }

@@ -2,6 +2,9 @@ import { type Chart, Duration, Size } from 'cdk8s';
 import {
   ConfigMapKeyRef,
   Cpu,
+  DaskDeployMode,
+  type DaskWorkerPolicy,
+  type DaskWorkerPolicyProps,
   DebugConfig,
   EnvValue,
   type FlowJobProps,
@@ -19,7 +22,21 @@ import {
 
 // Every prop at once: a prop that is added does not compile until it is here, and so in a snapshot.
 
-export const everyFlowJobProp: Required<FlowJobProps> = {
+export const everyDaskProp: Required<Omit<DaskWorkerPolicyProps, 'flowNamespace'>> = {
+  deployMode: DaskDeployMode.REMOTE,
+  worker: { resources: { cpuRequest: Cpu.units(1), memoryLimit: Size.gibibytes(4) }, env: { OMP_NUM_THREADS: EnvValue.of('1') } },
+  scheduler: { nodeSelector: { pool: 'stable' }, podAnnotations: { 'example.com/team': 'platform' } },
+  threads: 2,
+  deathTimeout: Duration.minutes(2),
+  clientTimeout: Duration.seconds(30),
+  idleTimeout: Duration.hours(1),
+  networkPolicy: true,
+  daskKubernetesVersion: '2024.4.2',
+  resourceName: 'team-dask',
+};
+
+export const everyFlowJobProp = (dask: DaskWorkerPolicy): Required<FlowJobProps> => ({
+  dask,
   image: 'registry.example/flows:42',
   imagePullPolicy: ImagePullPolicy.ALWAYS,
   resources: { cpuRequest: Cpu.units(1), memoryRequest: Size.gibibytes(2), memoryLimit: Size.gibibytes(2) },
@@ -54,7 +71,7 @@ export const everyFlowJobProp: Required<FlowJobProps> = {
   priorityClassName: 'batch',
   imagePullSecrets: ['registry'],
   podSpec: { runtimeClassName: 'nvidia' },
-};
+});
 
 export const everyStockFlag: Required<StockPrefectAgentProps> = {
   key: 's3cret',

@@ -1,16 +1,31 @@
 import { Duration } from 'cdk8s';
 import { parse } from 'yaml';
-import { EnvValue, EvictionPolicy, FlowJobTemplate, type FlowJobTemplateProps, PodSecurity, SecretKeyRef, Volume } from '../lib';
-import { everyFlowJobProp } from './every-prop';
+import {
+  DaskWorkerPolicy,
+  EnvValue,
+  EvictionPolicy,
+  FlowJobTemplate,
+  type FlowJobTemplateProps,
+  PodSecurity,
+  SecretKeyRef,
+  Volume,
+} from '../lib';
+import { everyDaskProp, everyFlowJobProp } from './every-prop';
 import { chartWith, type Manifest, newChart, only, synth, tree } from './support';
 
 const template = (props: FlowJobTemplateProps = {}) => synth((chart) => new FlowJobTemplate(chart, 'Jobs', props));
-const job = (props?: FlowJobTemplateProps): Manifest => parse(only('ConfigMap', template(props)).data['job.yaml']);
+const job = (props?: FlowJobTemplateProps): Manifest =>
+  parse(
+    only(
+      'ConfigMap',
+      template(props).filter(({ data }) => data?.['job.yaml']),
+    ).data['job.yaml'],
+  );
 const podSpec = (props?: FlowJobTemplateProps): Manifest => job(props).spec.template.spec;
 const flow = (props?: FlowJobTemplateProps): Manifest => podSpec(props).containers[0];
 
 const allProps: Required<FlowJobTemplateProps> = {
-  ...everyFlowJobProp,
+  ...everyFlowJobProp(new DaskWorkerPolicy(newChart('flows'), 'Dask', everyDaskProp)),
   flowNamespace: 'flows',
   onEviction: EvictionPolicy.PROTECT,
   resourceName: 'team-jobs',

@@ -1,6 +1,6 @@
 import { Duration } from 'cdk8s';
-import { EnvValue, FlowRunJob, type FlowRunJobProps, LogLevel, PodSecurity, PrefectApi, SecretKeyRef } from '../lib';
-import { everyFlowJobProp } from './every-prop';
+import { DaskWorkerPolicy, EnvValue, FlowRunJob, type FlowRunJobProps, LogLevel, PodSecurity, PrefectApi, SecretKeyRef } from '../lib';
+import { everyDaskProp, everyFlowJobProp } from './every-prop';
 import { chartWith, container, literalEnv, type Manifest, newChart, only, synth, tree } from './support';
 
 const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
@@ -13,7 +13,7 @@ const job = (props: Partial<FlowRunJobProps> = {}): Manifest =>
 const podSpec = (props?: Partial<FlowRunJobProps>): Manifest => job(props).spec.template.spec;
 
 const allProps: Required<FlowRunJobProps> = {
-  ...everyFlowJobProp,
+  ...everyFlowJobProp(new DaskWorkerPolicy(newChart('prefect'), 'Dask', everyDaskProp)),
   api: PrefectApi.server({ url: 'http://prefect:4200', tenantId: '11111111-2222-3333-4444-555555555555' }),
   flowRunId,
   logLevel: LogLevel.DEBUG,

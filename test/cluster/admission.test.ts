@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import {
   AgentRbac,
   type AgentRbacProps,
+  DaskWorkerPolicy,
   DebugConfig,
   type DebugConfigProps,
   EvictionPolicy,
@@ -15,7 +16,7 @@ import {
   StockPrefectAgent,
 } from '../../lib';
 import { apps, synthApp } from '../apps';
-import { everyAgentProp, everyFlowJobProp, everyStockFlag } from '../every-prop';
+import { everyAgentProp, everyDaskProp, everyFlowJobProp, everyStockFlag } from '../every-prop';
 import { Tally } from '../oracle/generate';
 import type { Manifest } from '../support';
 import {
@@ -91,8 +92,9 @@ describe.each([
   onSite('what the snapshots pin is admitted, with every prop at once', async () => {
     const chart = chartIn(site.namespace);
     new PrefectAgent(chart, 'Agent', everyAgentProp(chart));
-    new FlowJobTemplate(chart, 'Template', { ...everyFlowJobProp, resourceName: 'every-prop', onEviction: EvictionPolicy.PROTECT });
-    new FlowRunJob(chart, 'Run', { ...everyFlowJobProp, api: server, flowRunId: '1a2b3c4d-2222-3333-4444-555555555555' });
+    const everyProp = everyFlowJobProp(new DaskWorkerPolicy(chart, 'Dask', everyDaskProp));
+    new FlowJobTemplate(chart, 'Template', { ...everyProp, resourceName: 'every-prop', onEviction: EvictionPolicy.PROTECT });
+    new FlowRunJob(chart, 'Run', { ...everyProp, api: server, flowRunId: '1a2b3c4d-2222-3333-4444-555555555555' });
     const objects = Testing.synth(chart);
     await admitting([...objects, ...jobsOf(objects)], 'restricted')();
     const flags = chartIn(site.pods.privileged);

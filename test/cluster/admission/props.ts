@@ -196,7 +196,7 @@ const containers = fc.uniqueArray(
   { maxLength: 2, selector: ({ name }) => name },
 );
 
-type JobProps = Omit<FlowJobProps, 'affinity' | 'podSpec'>;
+type JobProps = Omit<FlowJobProps, 'affinity' | 'podSpec' | 'dask'>;
 const jobProps: Each<JobProps> = {
   ...podOptions('flow'),
   image: values.image,
@@ -234,14 +234,14 @@ function mounted<P extends JobProps>(props: Spec<P>): Spec<P> {
   return { ...(props as object), ...containers } as Spec<P>;
 }
 
-export type TemplateProps = Omit<FlowJobTemplateProps, 'affinity' | 'podSpec' | 'flowNamespace'>;
+export type TemplateProps = Omit<FlowJobTemplateProps, 'affinity' | 'podSpec' | 'dask' | 'flowNamespace'>;
 export const templateProps = some<TemplateProps>({
   ...jobProps,
   onEviction: seldom(of(EvictionPolicy.PROTECT), of(...Object.values(EvictionPolicy))),
   resourceName: values.dnsLabel,
 }).map(mounted);
 
-export type RunJobProps = Omit<FlowRunJobProps, 'affinity' | 'podSpec'>;
+export type RunJobProps = Omit<FlowRunJobProps, 'affinity' | 'podSpec' | 'dask'>;
 export const runJobProps = some<RunJobProps>(
   { ...jobProps, api, flowRunId: fc.uuid(), logLevel: levels, sendFlowRunLogs: fc.boolean(), resourceName: values.dnsLabel },
   ['api', 'flowRunId'],
