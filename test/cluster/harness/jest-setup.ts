@@ -7,6 +7,7 @@ import { type Environment, setEnvironment } from './environment';
 import { Kubectl } from './kubectl';
 import { down, up } from './own';
 import { adminKubeconfig, auditLog, hostAddress, kubectlCache, logDir, oldest } from './own/layout';
+import { identityOf, isAlive } from './own/processes';
 import { EX_UNAVAILABLE, outcomeOf, Unavailable } from './run';
 
 /** What is undone after all tests. Kept globally, because jest loads the teardown as another module. */
@@ -30,9 +31,8 @@ async function useOwn(): Promise<Environment> {
   process.env.KUBECACHEDIR = kubectlCache;
   const api = await startApiProxy(kubectl, adminKubeconfig);
   const oldestApi = await startApiProxy(kubectl, oldest.kubeconfig);
-  const runLabel = randomUUID();
-  // A cluster that stays up keeps the namespaces of the last run, to be looked into, until the next.
-  if (found) await new Kubectl(kubectl, adminKubeconfig).kubectl(['delete', 'namespaces', '--selector', runLabelKey, '--wait=false']);
+  // A cluster that stays up keeps the namespaces of a run that has ended, to be looked into, until the next.
+  if (found) await deleteNamespacesOfEndedRuns(new Kubectl(kubectl, adminKubeconfig));
   teardownBy([api, oldestApi], async () => {
     if (!found) await down();
     console.error(`cluster: ${found ? 'left up, as it was found' : 'down'}; its logs are in ${logDir}`);
@@ -42,12 +42,23 @@ async function useOwn(): Promise<Environment> {
     kubeconfig: adminKubeconfig,
     apiSocket: api.socket,
     oldestApiSocket: oldestApi.socket,
-    runLabel,
+    runLabel: toLabel(identityOf(process.pid) ?? ''),
     hostAddress,
     auditLog,
     logDir,
   };
 }
+
+async function deleteNamespacesOfEndedRuns(kubectl: Kubectl): Promise<void> {
+  const ended = (await kubectl.list('namespaces', runLabelKey)).filter(
+    ({ metadata }) => !isAlive(fromLabel(metadata.labels?.[runLabelKey])),
+  );
+  const names = ended.map(({ metadata }) => metadata.name as string);
+  if (names.length > 0) await kubectl.kubectl(['delete', 'namespaces', '--wait=false', ...names]);
+}
+
+const toLabel = (identity: string) => identity.replaceAll(' ', '.');
+const fromLabel = (label = '') => label.replaceAll('.', ' ');
 
 /** Nothing is started in a cluster that was given, and what the tests made there is deleted. */
 async function useGiven(kubeconfig: string): Promise<Environment> {
