@@ -10,12 +10,22 @@ export interface ContainerView {
 
 /**
  * What the kubelet gives to the first container of a workload: variables and arguments expanded, ConfigMaps of the same
- * manifests and the Secrets given as files.
+ * manifests and the Secrets given as files, the pod's fields given as variables.
  */
-export function containerView(workload: Manifest, manifests: Manifest[], secrets: Record<string, Record<string, string>>): ContainerView {
+export function containerView(
+  workload: Manifest,
+  manifests: Manifest[],
+  secrets: Record<string, Record<string, string>>,
+  fields: Record<string, string> = {},
+): ContainerView {
   const { args, env: variables, volumeMounts } = container(workload);
   const env: Record<string, string> = {};
-  for (const { name, value } of variables) env[name] = expand(value, { KUBERNETES_SERVICE_HOST: '10.96.0.1', ...env });
+  const referred = ({ fieldRef, secretKeyRef }: Manifest): string | undefined =>
+    fieldRef ? fields[fieldRef.fieldPath] : secrets[secretKeyRef?.name]?.[secretKeyRef?.key];
+  for (const { name, value, valueFrom } of variables) {
+    const found = valueFrom ? referred(valueFrom) : expand(value ?? '', { KUBERNETES_SERVICE_HOST: '10.96.0.1', ...env });
+    if (found !== undefined) env[name] = found;
+  }
 
   const files: Record<string, string> = {};
   const sources = Object.fromEntries(workload.spec.template.spec.volumes.map((volume: Manifest) => [volume.name, volume]));

@@ -1,19 +1,18 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** The real Prefect, in a Python process that answers one question after another (oracle.py). */
-export class Oracle {
+/** A Python program that answers one question after another. */
+export class PythonOracle {
   private readonly process: ChildProcessWithoutNullStreams;
   private readonly answers: AsyncIterator<string>;
   private errors = '';
 
-  /** @param release of Prefect; for one that is not the environment's, that still brings all else */
-  public constructor(release?: string) {
-    const env = { PATH: process.env.PATH, HOME: '/nonexistent', ...(release && { PYTHONPATH: prefectOf(release) }) };
-    this.process = spawn('python3', [join(__dirname, 'oracle.py')], { env });
+  public constructor(command: string, args: string[], env: NodeJS.ProcessEnv) {
+    this.process = spawn(command, args, { env });
     this.process.stderr.on('data', (chunk) => {
       this.errors += chunk;
     });
@@ -26,12 +25,33 @@ export class Oracle {
     const { value, done } = await this.answers.next();
     if (done) throw new Error(`the oracle ended: ${this.errors}`);
     const { answer, error } = JSON.parse(value);
-    if (error) throw new Error(`the real Prefect failed: ${error}`);
+    if (error) throw new Error(`the real thing failed: ${error}`);
     return answer;
   }
 
-  public stop(): void {
-    this.process.kill();
+  public async stop(): Promise<void> {
+    this.process.stdin.end();
+    if (this.process.exitCode === null) await once(this.process, 'close');
+  }
+}
+
+/** The real Prefect (oracle.py). */
+export class Oracle extends PythonOracle {
+  /** @param release of Prefect; for one that is not the environment's, that still brings all else */
+  public constructor(release?: string) {
+    super('python3', [join(__dirname, 'oracle.py')], {
+      PATH: process.env.PATH,
+      HOME: '/nonexistent',
+      ...(release && { PYTHONPATH: prefectOf(release) }),
+    });
+  }
+}
+
+/** The real classic KubeCluster (dask_oracle.py), of the dask-kubernetes of an environment of `scripts/python/`. */
+export class DaskOracle extends PythonOracle {
+  public constructor(environment: string) {
+    const program = join(__dirname, 'dask_oracle.py');
+    super(process.execPath, [join(__dirname, '../../scripts/with-python.mjs'), environment, 'python3', program], process.env);
   }
 }
 
