@@ -1,6 +1,6 @@
 import { Duration } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
-import { checkAgentLabels, checkEnvText, checkText, checkUuid } from './_checks';
+import { checkAgentLabels, checkLongText, checkText, checkUuid } from './_checks';
 import { checkFlowEnvName } from './_flow-env';
 import { refuse, type Where } from './_refuse';
 import type { AgentSettings } from './agent-settings';
@@ -124,7 +124,7 @@ export function checkAgentEnv(where: Where, names: string[]): void {
 
 function checkFlowEnvVar(where: Where, name: string, value: string): string {
   checkFlowEnvName(where, 'flowEnvVars', name);
-  checkEnvText(where, `flowEnvVars.${name}`, value);
+  checkLongText(where, `flowEnvVars.${name}`, value);
   return `${name}=${value}`;
 }
 

@@ -83,7 +83,10 @@ export function checkLabels(where: Where, prop: string, labels: Record<string, s
 
 /** Kubernetes caps the annotations of an object at 256 KiB in all. */
 export function checkAnnotations(where: Where, prop: string, annotations: Record<string, string>): void {
-  for (const key of Object.keys(annotations)) checkLabelKey(where, prop, key.toLowerCase());
+  for (const [key, value] of Object.entries(annotations)) {
+    checkLabelKey(where, prop, key.toLowerCase());
+    checkLongText(where, `${prop}[${JSON.stringify(key)}]`, value);
+  }
   const bytes = Object.entries(annotations).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
   if (bytes > 262_144) {
     refuse(where, {
@@ -219,10 +222,15 @@ export function checkText(where: Where, prop: string, value: string): void {
   }
 }
 
-/** What a process can have in its environment. */
-export function checkEnvText(where: Where, prop: string, value: string): void {
-  if (/[\0\p{Cs}]/u.test(value)) {
-    refuse(where, { prop, value, allowed: 'must not have NUL characters or lone surrogates', remedy: 'leave them out' });
+/** Text of any length. What is refused a process cannot have, or the readers of YAML take it for a line break or an error. */
+export function checkLongText(where: Where, prop: string, value: string): void {
+  if (/[\0\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff\p{Cs}]/u.test(value)) {
+    refuse(where, {
+      prop,
+      value,
+      allowed: 'must not have NUL, characters from U+007F to U+009F, U+2028, U+2029, byte order marks or lone surrogates',
+      remedy: 'leave them out',
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ApiObject, Chart, Yaml } from 'cdk8s';
+import { type ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkConfigMapSize } from './_checks';
@@ -10,6 +10,7 @@ import { type FlowJobOwn, renderFlowJob } from './_flow-job';
 import { addObject, recommendedLabels } from './_object';
 import { refuseOwn } from './_pod';
 import { refuse, type Where } from './_refuse';
+import { stringifyYaml } from './_yaml';
 import { DaskDeployMode, type DaskPodOptions } from './dask-options';
 import type { DaskWorkerPolicy } from './dask-worker-policy';
 import { EnvValue } from './env-value';
@@ -142,7 +143,7 @@ function renderDaskPod(scope: Construct, component: string, props: FlowJobProps,
   ).spec.template;
   refuseVariables(where, '', { metadata, spec });
   const [container, ...others] = spec.containers;
-  return Yaml.stringify({
+  return stringifyYaml({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {

@@ -1,5 +1,5 @@
 import type { k8s } from 'cdk8s-plus-27';
-import { checkEnvText, checkLabelKey } from './_checks';
+import { checkLabelKey, checkLongText } from './_checks';
 import { refuse } from './_refuse';
 import type { ConfigMapKeyRef, SecretKeyRef } from './key-ref';
 
@@ -21,7 +21,7 @@ const FIELD_PATHS = [
 export class EnvValue {
   /** A literal. The kubelet expands `$(NAME)` in it, and `$$` is a `$`. */
   public static of(value: string): EnvValue {
-    checkEnvText('EnvValue', 'value', value);
+    checkLongText('EnvValue', 'value', value);
     return new EnvValue({ value });
   }
 

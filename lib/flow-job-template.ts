@@ -1,4 +1,4 @@
-import { type ApiObject, Chart, Yaml } from 'cdk8s';
+import { type ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkConfigMapSize, checkDnsLabel } from './_checks';
@@ -6,6 +6,7 @@ import { FlowDask } from './_dask-files';
 import { type FlowJob, renderFlowJob } from './_flow-job';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
 import { refuse } from './_refuse';
+import { stringifyYaml } from './_yaml';
 import type { FlowJobProps } from './flow-job-props';
 
 /** What becomes of a flow run whose pod has to leave its node. */
@@ -123,7 +124,7 @@ export class FlowJobTemplate extends Construct {
     this._job = renderFlowJob(this, props, own);
     this._envNames = (this._job.spec.template.spec.containers[0]?.env ?? []).map(({ name }) => name);
     const labels = recommendedLabels('prefect-job-template', this.configMapName);
-    const yaml = Yaml.stringify(this._job);
+    const yaml = stringifyYaml(this._job);
     checkConfigMapSize(this, 'the Job template', yaml);
     this.serviceAccount = props.dask && new FlowDask(this, props.dask, props, own).serviceAccount;
 

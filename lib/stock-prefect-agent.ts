@@ -1,7 +1,7 @@
 import type { ApiObject } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
-import { checkAgentLabels, checkApiUrl, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkEnvText, checkUuid } from './_checks';
+import { checkAgentLabels, checkApiUrl, checkDnsLabel, checkDnsSubdomain, checkEnvName, checkLongText, checkUuid } from './_checks';
 import { addObject } from './_object';
 import { jsonDumps, reprList } from './_python';
 import { refuse } from './_refuse';
@@ -218,7 +218,7 @@ export class StockPrefectAgent extends Construct {
         });
       }
     }
-    for (const [name, value] of Object.entries(props.env ?? {})) checkEnvText(this, `env.${checkEnvName(this, 'env', name)}`, value);
+    for (const [name, value] of Object.entries(props.env ?? {})) checkLongText(this, `env.${checkEnvName(this, 'env', name)}`, value);
   }
 }
 

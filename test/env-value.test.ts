@@ -23,6 +23,6 @@ test.each(['spec.containers', 'metadata.labels', 'metadata.labels[app]', ''])('r
   expect(() => EnvValue.fromField(fieldPath)).toThrow(`EnvValue: fieldPath is "${fieldPath}": it must be one of metadata.name`);
 });
 
-test('refuses a literal that no process can have', () => {
-  expect(() => EnvValue.of('a\0')).toThrow('EnvValue: value is "a\\u0000": it must not have NUL characters');
+test.each(['a\0', '\u007f', '\u0085', 'a\u2028b', '\ufeff', '\ud800'])('refuses the literal %p', (value) => {
+  expect(() => EnvValue.of(value)).toThrow(`EnvValue: value is ${JSON.stringify(value)}: it must not have NUL, characters from U+007F`);
 });

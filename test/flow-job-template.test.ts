@@ -109,6 +109,12 @@ test('podSpec and affinity lose nothing', () => {
   });
 });
 
+test.each(['=', '<<'])('Python reads the text %p as text', (value) => {
+  const written = only('ConfigMap', template({ env: { A: EnvValue.of(value) } })).data['job.yaml'];
+  expect(written).toContain(`"value": "${value}"`);
+  expect(flow({ env: { A: EnvValue.of(value) } }).env).toContainEqual({ name: 'A', value });
+});
+
 describe('refuses', () => {
   const sidecar = { name: 's', image: 's:1' };
   const cases: [string, FlowJobTemplateProps, string][] = [
@@ -128,6 +134,11 @@ describe('refuses', () => {
       'annotations that are too large with the one that Kubernetes adds',
       { jobAnnotations: { a: 'x'.repeat(262_112) } },
       'jobAnnotations is "262145 bytes": it must be at most 262144 bytes',
+    ],
+    [
+      'annotations that no YAML reader takes',
+      { podAnnotations: { a: '\u0085' } },
+      'podAnnotations["a"] is "\u0085": it must not have NUL, characters from U+007F',
     ],
     [
       'a label that the agent sets',

@@ -38,7 +38,11 @@ export const envName = fc.oneof(
   fc.constantFrom('TEAM', 'PREFECT__CLOUD__HEARTBEAT_MODE', 'keys', 'items', '_a.b-c'),
   fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,9}$/),
 );
-export const envVars = fc.dictionary(envName, fc.oneof(printable, fc.constant(''), fc.string({ unit: 'grapheme' })), { maxKeys: 4 });
+
+/** Text of any length, as the constructs accept it. */
+export const isAccepted = (text: string) => !/[\0\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff\p{Cs}]/u.test(text);
+export const longText = fc.oneof(printable, fc.constantFrom('', '=', '<<', 'a\nb\n'), fc.string({ unit: 'grapheme' })).filter(isAccepted);
+export const envVars = fc.dictionary(envName, longText, { maxKeys: 4 });
 
 export const dnsLabel = fc.stringMatching(/^[a-z]([-a-z0-9]{0,10}[a-z0-9])?$/);
 export const uuid = fc.uuid();
