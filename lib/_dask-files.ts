@@ -157,7 +157,8 @@ function renderDaskPod(scope: Construct, component: string, props: FlowJobProps,
     },
     spec: {
       ...spec,
-      containers: [{ ...container, name: `dask-${component}`, image: variable('PREFECT__CONTEXT__IMAGE'), args: pod.args }, ...others],
+      // It keeps its name: annotations for AppArmor name it.
+      containers: [{ ...container, image: variable('PREFECT__CONTEXT__IMAGE'), args: pod.args }, ...others],
     },
   });
 }
@@ -173,7 +174,10 @@ function refuseVariables(where: Where, prop: string, value: unknown): void {
     });
   }
   if (typeof value !== 'object' || value === null) return;
-  for (const [key, item] of Object.entries(value)) refuseVariables(where, prop === '' ? key : `${prop}.${key}`, item);
+  for (const [key, item] of Object.entries(value)) {
+    const part = Array.isArray(value) ? (item?.name ?? key) : key;
+    refuseVariables(where, prop === '' ? part : `${prop}.${part}`, item);
+  }
 }
 
 function variable(name: string): string {

@@ -22,6 +22,8 @@ import type { Manifest } from '../support';
 import {
   type AgentProps,
   agentProps,
+  type DaskProps,
+  daskProps,
   debugProps,
   flowRun,
   type RunJobProps,
@@ -85,7 +87,8 @@ describe.each([
         ),
         site.namespace,
       );
-      await site.admit(podsOf([...objects, ...jobsOf(objects)]), stock ? site.pods.baseline : site.pods.restricted);
+      const pods = [...podsOf([...objects, ...jobsOf(objects)]), ...daskPodsOf(objects)];
+      await site.admit(pods, stock ? site.pods.baseline : site.pods.restricted);
     });
   });
 
@@ -129,6 +132,17 @@ describe.each([
       const objects = Testing.synth(chart);
       const agent = new PrefectAgent(chart, 'Agent', { api: server, flowNamespace: site.flowNamespace, jobTemplate });
       return admitting([...objects, ...jobsOf(objects), agent.effectiveJob(run)], props.podSecurity ?? 'restricted');
+    }),
+  );
+
+  onSite('DaskWorkerPolicy, of 500 sets of props, and the pods of its clusters', () =>
+    everySet('DaskWorkerPolicy', fc.record({ policy: daskProps, props: templateProps }), 500, ({ policy, props: spec }) => {
+      const props = made<TemplateProps>(spec);
+      const level = props.podSecurity ?? 'restricted';
+      const chart = chartIn(site.pods[level]);
+      const dask = new DaskWorkerPolicy(chart, 'Dask', made<DaskProps>(policy));
+      new FlowJobTemplate(chart, 'Jobs', { ...props, automountServiceAccountToken: undefined, dask });
+      return admitting(Testing.synth(chart), level);
     }),
   );
 
@@ -201,7 +215,7 @@ describe.each([
   function admitting(objects: readonly Manifest[], level: keyof Site['pods']): () => Promise<void> {
     return async () => {
       await site.admit(objects, site.pods[level]);
-      await site.admit(podsOf(objects), site.pods[level]);
+      await site.admit([...podsOf(objects), ...daskPodsOf(objects)], site.pods[level]);
     };
   }
 });
@@ -209,6 +223,24 @@ describe.each([
 /** The Jobs that an agent would make of the templates among the objects. */
 function jobsOf(objects: readonly Manifest[]): Manifest[] {
   return objects.filter(({ data }) => data?.['job.yaml']).map(({ data }) => complete(parse(data['job.yaml'])));
+}
+
+/** The Dask pods that a flow run would make of the templates among the objects. */
+function daskPodsOf(objects: readonly Manifest[]): Manifest[] {
+  const env = {
+    POD_NAME: 'prefect-job-00000000-abcde',
+    POD_UID: '1a2b3c4d-2222-3333-4444-555555555555',
+    PREFECT__CONTEXT__FLOW_RUN_ID: '5d4c3b2a-2222-3333-4444-555555555555',
+    PREFECT__CONTEXT__IMAGE: 'prefecthq/prefect:1.4.1',
+  };
+  return objects.flatMap(({ data = {} }) =>
+    ['worker', 'scheduler'].flatMap((component) => {
+      const template: string | undefined = data[`${component}.yaml`];
+      if (template === undefined) return [];
+      const { metadata, ...pod } = parse(template.replace(/\$\{(\w+)\}/g, (_, name: keyof typeof env) => env[name]));
+      return [{ ...pod, metadata: { ...metadata, name: `of-dask-${component}` } }];
+    }),
+  );
 }
 
 /** With the name and the image that the agent decides. */

@@ -1,5 +1,5 @@
 import { DaskDeployMode, EvictionPolicy } from '../../lib';
-import { BOUND, DaskRun, NOTHING, Teams, type Template } from './dask';
+import { BOUND, DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
 import { Cluster } from './harness/cluster';
 import { refused, requestsOf, rightsOf, used } from './rights';
 import type { Team } from './team';
@@ -13,9 +13,6 @@ afterAll(async () => {
   await cluster.deleteNamespaces();
   await teams.stop();
 });
-
-/** What the flow makes of 1, 2, 3 and 4. */
-const RESULT = '[-1, -4, -9, -16]';
 
 /** Runs the flow to its end with each template. In the end nothing is left. */
 async function expectResults(team: Team, templates: Template[]): Promise<void> {

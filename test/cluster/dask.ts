@@ -14,6 +14,9 @@ export const BOUND = 120_000;
 /** How soon after the deletion of its Job where none runs. */
 export const BOUND_WITHOUT_AGENT = 60_000;
 
+/** What the flow makes of 1, 2, 3 and 4. */
+export const RESULT = '[-1, -4, -9, -16]';
+
 /** What a flow gives to `KubeCluster`: no template, the policy's own file, a dict or a V1Pod; or nothing, and its workers are adaptive. */
 export type Template = 'none' | 'path' | 'dict' | 'V1Pod' | 'adapt';
 

@@ -2,6 +2,9 @@
 import fc from 'fast-check';
 import {
   type AgentRbacProps,
+  DaskDeployMode,
+  type DaskPodOptions,
+  type DaskWorkerPolicyProps,
   type DebugConfigProps,
   EvictionPolicy,
   type FlowJobProps,
@@ -240,6 +243,23 @@ export const templateProps = some<TemplateProps>({
   onEviction: seldom(of(EvictionPolicy.PROTECT), of(...Object.values(EvictionPolicy))),
   resourceName: values.dnsLabel,
 }).map(mounted);
+
+type DaskPodProps = Omit<DaskPodOptions, 'affinity' | 'podSpec'>;
+const daskPod = some<DaskPodProps>({ ...podOptions('flow'), resources: values.resources, env: values.env });
+
+export type DaskProps = Omit<DaskWorkerPolicyProps, 'flowNamespace'>;
+export const daskProps = some<DaskProps>({
+  deployMode: of(...Object.values(DaskDeployMode)),
+  worker: daskPod as fc.Arbitrary<Spec<DaskPodOptions>>,
+  scheduler: daskPod as fc.Arbitrary<Spec<DaskPodOptions>>,
+  threads: seldom(fc.integer({ min: 1, max: 1024 }), of(0, 1.5, Number.NaN)),
+  deathTimeout: values.duration(1, MAX_SECONDS),
+  clientTimeout: values.duration(1, MAX_SECONDS),
+  idleTimeout: values.duration(1, MAX_SECONDS),
+  networkPolicy: fc.boolean(),
+  daskKubernetesVersion: seldom(of('2022.9.0', '2024.4.2'), of('2022.7.0', '2024.5.0', '')),
+  resourceName: values.dnsLabel,
+});
 
 export type RunJobProps = Omit<FlowRunJobProps, 'affinity' | 'podSpec' | 'dask'>;
 export const runJobProps = some<RunJobProps>(
