@@ -38,6 +38,7 @@ export function renderDaskEnv({ deployMode, idleTimeout }: DaskSettings): k8s.En
           { name: 'DASK_KUBERNETES__SCHEDULER_SERVICE_TEMPLATE', value: owned },
           { name: 'DASK_KUBERNETES__SCHEDULER_PDB_TEMPLATE', value: owned },
         ]),
+    { name: 'DOLLAR', value: '$' },
     { name: 'DASK_DISTRIBUTED__CLIENT__PRELOAD', value: `['${DASK_FOLDER}/prefect_dask_client.py']` },
   ];
 }

@@ -6,10 +6,10 @@ import { Construct } from 'constructs';
 import { checkConfigMapSize } from './_checks';
 import { DASK_FOLDER, flowPodAsOwner } from './_dask-env';
 import { checkDaskKubernetes } from './_dask-settings';
-import { type FlowJobOwn, renderFlowJob } from './_flow-job';
+import { daskNameOf, type FlowJobOwn, type FlowPod, renderFlowJob } from './_flow-job';
 import { addObject, recommendedLabels } from './_object';
 import { refuseOwn } from './_pod';
-import { refuse, type Where } from './_refuse';
+import { refuse } from './_refuse';
 import { stringifyYaml } from './_yaml';
 import { DaskDeployMode, type DaskPodOptions } from './dask-options';
 import type { DaskWorkerPolicy } from './dask-worker-policy';
@@ -19,6 +19,9 @@ import { Volume } from './volume';
 
 const CLIENT_PRELOAD = 'prefect_dask_client.py';
 const SCHEDULER_PRELOAD = 'prefect_dask_scheduler.py';
+const WORKER_PRELOAD = 'prefect_dask_worker.py';
+
+const LOG_LEVEL = 'PREFECT__LOGGING__LEVEL';
 
 /** How long a scheduler waits for its flow run at first, in seconds: `KubeCluster` creates every worker before the client connects. */
 const FIRST_CLIENT_TIMEOUT = 300;
@@ -34,7 +37,8 @@ export class FlowDask extends Construct {
   public constructor(scope: Construct, dask: DaskWorkerPolicy, props: FlowJobProps, own: FlowJobOwn) {
     super(scope, 'Dask');
     const data = renderFiles(scope, dask, props, own);
-    const metadata = { name: own.daskName, namespace: own.flowNamespace, labels: recommendedLabels('prefect-dask', own.daskName) };
+    const name = daskNameOf(own);
+    const metadata = { name, namespace: own.flowNamespace, labels: recommendedLabels('prefect-dask', own.resourceName) };
     addObject(this, 'Files', k8s.KubeConfigMap.manifest({ metadata, data }));
     if (props.serviceAccountName === undefined) {
       this.serviceAccount = addObject(
@@ -49,7 +53,7 @@ export class FlowDask extends Construct {
       k8s.KubeRoleBinding.manifest({
         metadata,
         roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: dask.resourceName },
-        subjects: [{ kind: 'ServiceAccount', name: props.serviceAccountName ?? own.daskName, namespace: own.flowNamespace }],
+        subjects: [{ kind: 'ServiceAccount', name: props.serviceAccountName ?? name, namespace: own.flowNamespace }],
       }),
     );
   }
@@ -84,6 +88,7 @@ function renderFiles(where: Construct, dask: DaskWorkerPolicy, props: FlowJobPro
   const memory = worker.resources?.memoryLimit?.toKibibytes();
   const files: Record<string, string> = {
     [CLIENT_PRELOAD]: program(CLIENT_PRELOAD),
+    [WORKER_PRELOAD]: program(WORKER_PRELOAD),
     'worker.yaml': renderDaskPod(where, 'worker', props, worker, {
       own: { ...own, labels: { ...labels, ...stamps } },
       args: [
@@ -93,6 +98,7 @@ function renderFiles(where: Construct, dask: DaskWorkerPolicy, props: FlowJobPro
         `--death-timeout=${deathTimeout}`,
         ...(memory === undefined ? [] : [`--memory-limit=${memory * 1024}`]),
       ],
+      env: { DASK_DISTRIBUTED__WORKER__PRELOAD: EnvValue.of(`['${DASK_FOLDER}/${WORKER_PRELOAD}']`) },
     }),
   };
   if (deployMode === DaskDeployMode.REMOTE) {
@@ -105,7 +111,6 @@ function renderFiles(where: Construct, dask: DaskWorkerPolicy, props: FlowJobPro
         CLIENT_TIMEOUT: EnvValue.of(String(clientTimeout)),
         FIRST_CLIENT_TIMEOUT: EnvValue.of(String(Math.max(clientTimeout, FIRST_CLIENT_TIMEOUT))),
       },
-      volumes: { dask: Volume.fromConfigMap(own.daskName, { mountPath: DASK_FOLDER }) },
     });
   }
   checkConfigMapSize(where, 'the Dask templates', Object.values(files).join(''));
@@ -115,8 +120,7 @@ function renderFiles(where: Construct, dask: DaskWorkerPolicy, props: FlowJobPro
 interface DaskPod {
   readonly own: FlowJobOwn;
   readonly args: string[];
-  readonly env?: Record<string, EnvValue>;
-  readonly volumes?: Record<string, Volume>;
+  readonly env: Record<string, EnvValue>;
 }
 
 /** The template of a Dask pod: the flow run's pod, with what the policy says otherwise. In it Dask expands `${NAME}`. */
@@ -124,7 +128,7 @@ function renderDaskPod(scope: Construct, component: string, props: FlowJobProps,
   const where = `${scope.node.path} (its Dask ${component})`;
   refuseOwn(where, 'podLabels', options.podLabels ?? {}, LABELS_OF_DASK);
   for (const given of [props.env, options.env]) refuseOwn(where, 'env', keysOf(given), keysOf(pod.env));
-  const { metadata, spec } = renderFlowJob(
+  const job = renderFlowJob(
     where,
     {
       ...props,
@@ -132,16 +136,16 @@ function renderDaskPod(scope: Construct, component: string, props: FlowJobProps,
       sidecars: undefined,
       image: undefined,
       activeDeadline: undefined,
-      serviceAccountName: props.serviceAccountName ?? pod.own.daskName,
+      serviceAccountName: props.serviceAccountName ?? daskNameOf(pod.own),
       automountServiceAccountToken: false,
       ...options,
       resources: options.resources,
       env: { ...props.env, ...options.env, ...pod.env },
-      volumes: { ...props.volumes, ...pod.volumes },
+      volumes: { ...props.volumes, dask: Volume.fromConfigMap(daskNameOf(pod.own), { mountPath: DASK_FOLDER }) },
     },
     pod.own,
-  ).spec.template;
-  refuseVariables(where, '', { metadata, spec });
+  );
+  const { metadata, spec } = escapeVariables(job.spec.template);
   const [container, ...others] = spec.containers;
   return stringifyYaml({
     apiVersion: 'v1',
@@ -157,27 +161,28 @@ function renderDaskPod(scope: Construct, component: string, props: FlowJobProps,
     },
     spec: {
       ...spec,
-      // It keeps its name: annotations for AppArmor name it.
-      containers: [{ ...container, image: variable('PREFECT__CONTEXT__IMAGE'), args: pod.args }, ...others],
+      containers: [
+        {
+          // It keeps its name: annotations for AppArmor name it.
+          ...container,
+          image: variable('PREFECT__CONTEXT__IMAGE'),
+          args: pod.args,
+          // Prefect does not bring it to the workers (PrefectHQ/prefect#3231).
+          env: [...(container?.env ?? []), { name: LOG_LEVEL, value: variable(LOG_LEVEL) }],
+        },
+        ...others,
+      ],
     },
   });
 }
 
-/** Dask expands `$NAME` wherever it stands, and knows no escape: os.path.expandvars of Python. */
-function refuseVariables(where: Where, prop: string, value: unknown): void {
-  if (typeof value === 'string' && /\$(\w|\{)/.test(value)) {
-    refuse(where, {
-      prop,
-      value,
-      allowed: 'must not have "$" before a letter, a digit, "_" or "{", which Dask would expand',
-      remedy: 'keep such text in a Secret or ConfigMap',
-    });
-  }
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, item] of Object.entries(value)) {
-    const part = Array.isArray(value) ? (item?.name ?? key) : key;
-    refuseVariables(where, prop === '' ? part : `${prop}.${part}`, item);
-  }
+/**
+ * Dask expands `$NAME` wherever it stands, once, and knows no escape: os.path.expandvars of Python. What stands for a variable that is
+ * a `$` is one.
+ */
+function escapeVariables(template: FlowPod): FlowPod {
+  const escaped = (_: string, item: unknown) => (typeof item === 'string' ? item.replace(/\$(?=\w|\{)/g, variable('DOLLAR')) : item);
+  return JSON.parse(JSON.stringify(template), escaped);
 }
 
 function variable(name: string): string {

@@ -77,14 +77,19 @@ export interface FlowJobOwn {
   readonly podAnnotations?: Record<string, string>;
   /** Namespace of the flow runs. */
   readonly flowNamespace: string;
-  /** Name of the ConfigMap and the account that a policy for Dask brings. */
-  readonly daskName: string;
+  /** Name of what is made, and beginning of the other names. */
+  readonly resourceName: string;
+}
+
+/** Name of the ConfigMap and the account that a policy for Dask brings. */
+export function daskNameOf({ resourceName }: FlowJobOwn): string {
+  return `${resourceName}-dask`;
 }
 
 /** The Job of a flow run, but for what the agent decides. */
 export function renderFlowJob(where: Where, props: FlowJobProps, own: FlowJobOwn): FlowJob {
   const labels = { ...own.labels, ...props.dask?._stamp() };
-  const serviceAccountName = props.serviceAccountName ?? (props.dask && own.daskName);
+  const serviceAccountName = props.serviceAccountName ?? (props.dask && daskNameOf(own));
   const ttl = props.ttlAfterFinished ?? Duration.minutes(10);
   checkDurations(where, props, ttl);
   checkLabels(where, 'jobLabels', props.jobLabels ?? {});
@@ -97,7 +102,7 @@ export function renderFlowJob(where: Where, props: FlowJobProps, own: FlowJobOwn
   const ownVolumes: Record<string, MountedVolume> = {
     ...(restricted && { home: { source: { emptyDir: {} }, mounts: [{ mountPath: HOME }] } }),
     ...(props.dask && {
-      dask: { source: { configMap: { name: own.daskName } }, mounts: [{ mountPath: DASK_FOLDER, readOnly: true }] },
+      dask: { source: { configMap: { name: daskNameOf(own) } }, mounts: [{ mountPath: DASK_FOLDER, readOnly: true }] },
     }),
   };
   const { volumes, volumeMounts } = renderVolumes(where, ownVolumes, props.volumes ?? {});

@@ -119,7 +119,7 @@ export class FlowJobTemplate extends Construct {
       labels: { ...Chart.of(this).labels, ...stamp },
       podAnnotations: props.onEviction === EvictionPolicy.PROTECT ? PROTECTED : {},
       flowNamespace: this.flowNamespace,
-      daskName: `${this.configMapName}-dask`,
+      resourceName: this.configMapName,
     };
     this._job = renderFlowJob(this, props, own);
     this._envNames = (this._job.spec.template.spec.containers[0]?.env ?? []).map(({ name }) => name);

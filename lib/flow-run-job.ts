@@ -62,7 +62,7 @@ export class FlowRunJob extends Construct {
       'prefect.io/flow_run_id': props.flowRunId,
     };
     const image = props.image ?? 'prefecthq/prefect:1.4.1';
-    const own = { labels, flowNamespace: namespace, daskName: `${resourceName}-dask` };
+    const own = { labels, flowNamespace: namespace, resourceName };
     const job = renderFlowJob(this, { ...props, image }, own);
     if (props.dask) {
       checkDaskName(this, resourceName);

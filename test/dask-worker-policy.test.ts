@@ -173,6 +173,10 @@ describe('Dask pods', () => {
     );
     expect(pod('scheduler', { worker }, own).spec.nodeSelector).toEqual({ pool: 'flows' });
   });
+  test('log at the level of the flow run', () => {
+    const level = { name: 'PREFECT__LOGGING__LEVEL', value: '$' + '{PREFECT__LOGGING__LEVEL}' };
+    expect(container({ spec: { template: pod('worker') } }).env).toContainEqual(level);
+  });
   test('never have a label by which the agent knows its flow pods', () => {
     for (const component of ['worker', 'scheduler'] as const) {
       expect(Object.keys(pod(component).metadata.labels).filter((key) => key.startsWith('prefect.io/'))).toEqual([]);
@@ -208,7 +212,7 @@ test('idleTimeout is a text with its unit, which the classic KubeCluster wants, 
 });
 test('deploy mode LOCAL: no scheduler pod, fewer rights, and the flow run accepts only Dask pods', () => {
   const local = { deployMode: DaskDeployMode.LOCAL };
-  expect(Object.keys(files(local)).sort()).toEqual(['prefect_dask_client.py', 'worker.yaml']);
+  expect(Object.keys(files(local)).sort()).toEqual(['prefect_dask_client.py', 'prefect_dask_worker.py', 'worker.yaml']);
   expect(only('Role', policy(local)).rules).toEqual([{ apiGroups: [''], resources: ['pods'], verbs: ['create', 'delete'] }]);
   const flows = policy(local).find(({ metadata }) => metadata.name === 'prefect-dask-flows');
   const labels = job(local).spec.template.metadata.labels;
@@ -251,6 +255,16 @@ test('one policy serves several templates', () => {
   ]);
 });
 
+test('text that Dask would expand is written with a variable that is a "$"', () => {
+  const worker = { env: { PRICE: EnvValue.of('$5, $HOME, $' + '{HOME}, $$HOME and $(HOME)') } };
+  const dollar = '$' + '{DOLLAR}';
+  expect(container({ spec: { template: pod('worker', { worker }) } }).env).toContainEqual({
+    name: 'PRICE',
+    value: `${dollar}5, ${dollar}HOME, ${dollar}{HOME}, $${dollar}HOME and $(HOME)`,
+  });
+  expect(container(job()).env).toContainEqual({ name: 'DOLLAR', value: '$' });
+});
+
 describe('refuses', () => {
   const cases: [string, DaskWorkerPolicyProps, string][] = [
     ['no threads', { threads: 0 }, 'chart/Dask: threads is 0: it must be a whole number from 1 to 1024'],
@@ -285,12 +299,6 @@ describe('refuses', () => {
       { worker: { podLabels: { app: 'x' } } },
       {},
       'chart/Jobs (its Dask worker): podLabels is "app": it must not be one that the construct sets itself',
-    ],
-    [
-      'text that Dask would expand',
-      { scheduler: { env: { PRICE: EnvValue.of('$HOME') } } },
-      {},
-      'chart/Jobs (its Dask scheduler): spec.containers.flow.env.PRICE.value is "$HOME": it must not have "$" before a letter',
     ],
     [
       'a variable of the scheduler that is ours',

@@ -42,7 +42,11 @@ const cluster = new Cluster();
 const server = PrefectApi.server({ url: 'http://prefect:4200' });
 
 /** Our own refusals, and those of Duration and Size. */
-const refusals = [/^(chart(\/\w+)*|[A-Z]\w+): .+; .+$/s, /whole number/, /^(Duration|Storage) amounts cannot be negative/];
+const refusals = [
+  /^(chart(\/\w+)*( \(its Dask \w+\))?|[A-Z]\w+): .+; .+$/s,
+  /whole number/,
+  /^(Duration|Storage) amounts cannot be negative/,
+];
 
 describe.each([
   { server: 'the API server', declare: test, open: () => Site.open(cluster.api) },
@@ -138,11 +142,10 @@ describe.each([
   onSite('DaskWorkerPolicy, of 500 sets of props, and the pods of its clusters', () =>
     everySet('DaskWorkerPolicy', fc.record({ policy: daskProps, props: templateProps }), 500, ({ policy, props: spec }) => {
       const props = made<TemplateProps>(spec);
-      const level = props.podSecurity ?? 'restricted';
-      const chart = chartIn(site.pods[level]);
+      const chart = chartIn(site.flowNamespace);
       const dask = new DaskWorkerPolicy(chart, 'Dask', made<DaskProps>(policy));
       new FlowJobTemplate(chart, 'Jobs', { ...props, automountServiceAccountToken: undefined, dask });
-      return admitting(Testing.synth(chart), level);
+      return admitting(Testing.synth(chart), props.podSecurity ?? 'restricted');
     }),
   );
 

@@ -1,3 +1,4 @@
+import { DaskDeployMode } from '../../lib';
 import { BOUND, BOUND_WITHOUT_AGENT, DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
 import { Cluster } from './harness/cluster';
 import type { Team } from './team';
@@ -47,6 +48,13 @@ for (const { name, strike, left } of faults) {
     await Promise.all(ends);
   });
 }
+
+onCluster('deploy mode local, SIGKILL of the flow: nothing is left', async () => {
+  const { team } = await teams.withPolicy({ deployMode: DaskDeployMode.LOCAL });
+  const run = await DaskRun.atWork(team, 'none');
+  await kill(run);
+  await run.leaves(NOTHING, BOUND);
+});
 
 onCluster('cancelling of a flow run whose cluster cannot start: nothing is left', async () => {
   const { team } = await teams.withPolicy({ scheduler: { nodeSelector: { 'example.com/pool': 'of-no-nodes' } } });

@@ -1,4 +1,4 @@
-import { DaskDeployMode, EvictionPolicy } from '../../lib';
+import { DaskDeployMode, EvictionPolicy, LogLevel } from '../../lib';
 import { BOUND, DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
 import { Cluster } from './harness/cluster';
 import { refused, requestsOf, rightsOf, used } from './rights';
@@ -44,6 +44,16 @@ for (const deployMode of modes) {
     expect(refused(requests)).toEqual([]);
   });
 }
+
+onCluster('what tasks log on workers arrives to the last line, at the level of their flow run', async () => {
+  const { team } = await teams.withPolicy();
+  const run = DaskRun.schedule(team, 'none', { logLevel: LogLevel.DEBUG });
+  await run.result();
+  const lines = ['squares 3', "Task 'gather': Finished task run for task with final state: 'Success'"];
+  await team.flows.eventually(() => {
+    for (const line of lines) expect(team.log(run.id)).toContain(line);
+  });
+});
 
 onCluster('onEviction PROTECT: neither flow run nor scheduler nor worker is evicted', async () => {
   const { team } = await teams.withPolicy({}, { onEviction: EvictionPolicy.PROTECT });

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { App, Chart, Testing } from 'cdk8s';
-import { DaskWorkerPolicy, type DaskWorkerPolicyProps, EnvValue, type FlowJobTemplateProps } from '../../lib';
+import { DaskWorkerPolicy, type DaskWorkerPolicyProps, EnvValue, type FlowJobTemplateProps, type LogLevel } from '../../lib';
 import { tasksOf } from '../prefect-api/flow-file';
 import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
-import { jobsOf } from './prefect';
+import { API_KEY, jobsOf } from './prefect';
 import type { Rule } from './rights';
 import { Team } from './team';
 
@@ -74,7 +74,7 @@ export class Teams {
   }
 
   private async start(): Promise<Team> {
-    const team = await Team.start(this.cluster);
+    const team = await Team.start(this.cluster, API_KEY);
     this.started.push(team);
     return team;
   }
@@ -84,6 +84,8 @@ export interface DaskRunOptions {
   /** How long each task of the second round takes. */
   readonly seconds?: number;
   readonly workers?: number;
+  /** Level of the log of the run. */
+  readonly logLevel?: LogLevel;
 }
 
 /** What is left of the Dask clusters of a flow run. */
@@ -97,8 +99,8 @@ export interface Remains {
 /** A run of the flow with two mapped rounds. */
 export class DaskRun {
   /** Schedules a run on Dask, or in the flow's own process. */
-  static schedule(team: Team, template: Template | 'local', { seconds = 0, workers = 1 }: DaskRunOptions = {}): DaskRun {
-    const env = { DASK_TEMPLATE: template, DASK_WORKERS: `${workers}` };
+  static schedule(team: Team, template: Template | 'local', { seconds = 0, workers = 1, logLevel }: DaskRunOptions = {}): DaskRun {
+    const env = { DASK_TEMPLATE: template, DASK_WORKERS: `${workers}`, ...(logLevel && { PREFECT__LOGGING__LEVEL: logLevel }) };
     const runConfig = { type: 'KubernetesRun', __version__: '1.4.1', labels: [], env };
     const request = { flow: FLOW, path: `/flows/${FLOW}.py`, tasks, parameters: { seconds }, runConfig };
     return new DaskRun(team, team.server.scheduleRun(request));

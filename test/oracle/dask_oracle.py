@@ -121,9 +121,7 @@ async def answer(question: dict) -> list:
         # Exactly the container's environment, with what its image brings.
         os.environ.clear()
         os.environ.update({"PATH": "/usr/bin:/bin", "HOME": HOME.name})
-        os.environ.update(
-            {name: root + value if value.startswith(MOUNT + "/") else value for name, value in question["env"].items()}
-        )
+        os.environ.update({name: root + value if value.startswith(MOUNT + "/") else value for name, value in question["env"].items()})
         dask.config.refresh()
         # At once: most of a cluster's life is waiting.
         return await asyncio.gather(*(start_and_close(root, flow) for flow in question["flows"]))
@@ -149,7 +147,10 @@ async def main() -> None:
         replace_the_cluster(scheduler)
         hurry()
         loop = asyncio.get_running_loop()
-        while line := await loop.run_in_executor(None, sys.stdin.readline):
+        while True:
+            line = await loop.run_in_executor(None, sys.stdin.readline)
+            if not line:
+                return
             try:
                 result = {"answer": await answer(json.loads(line))}
             except Exception:
