@@ -151,7 +151,9 @@ export class Fleet {
         this.makeTeam(app, team, row);
         return { objects: app.node.findAll().filter(ApiObject.isApiObject), yaml: app.synthYaml(), refused };
       } catch (error) {
-        refused.push((error as Error).message);
+        // cdk8s says in one error all that validations have refused.
+        const [message = '', ...validations] = (error as Error).message.split('\n  ');
+        refused.push(...(validations.length > 0 ? validations.map((line) => `${team}: ${line}`) : [message]));
         row = withoutRefused(row, error as RefusalError);
       }
     }
