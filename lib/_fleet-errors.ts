@@ -35,7 +35,7 @@ export interface TeamError {
 export function report(errors: TeamError[]): string[] {
   const teamsOf = new Map<string, string[]>();
   for (const { team, message } of errors) {
-    const what = message.startsWith(team) ? message.slice(team.length) : `: ${message}`;
+    const what = message.startsWith(`${team}:`) || message.startsWith(`${team}/`) ? message.slice(team.length) : `: ${message}`;
     const teams = teamsOf.get(what) ?? [];
     teams.push(team);
     teamsOf.set(what, teams);

@@ -6,6 +6,7 @@ import { PARTS } from './_fleet-errors';
 import { explain, type Path, pathOf } from './_fleet-faults';
 import { NOTATIONS } from './_fleet-notation';
 import { isMap } from './_merge';
+import { refuse } from './_refuse';
 import type { FleetTeamProps } from './fleet-team';
 
 /** What a fleet's file says. */
@@ -36,7 +37,7 @@ export function readFleetFile(file: string): ReadFile {
   // Loaded here, since most who import the library read no file.
   const { LineCounter, parseDocument } = require('yaml') as typeof import('yaml');
   const counter = new LineCounter();
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: counter, prettyErrors: false });
+  const document = parseDocument(readText(file), { lineCounter: counter, prettyErrors: false });
   if (document.errors.length > 0) {
     const errors = document.errors.map(({ pos, message }) => `${file}:${counter.linePos(pos[0]).line}: ${message}`);
     return { defaults: {}, teams: {}, errors };
@@ -61,12 +62,26 @@ export function readFleetFile(file: string): ReadFile {
   }
   for (const { path } of faults) takeOut(data, path);
   const { defaults = {}, teams = {} } = isMap(data) ? (data as unknown as FleetFile) : ({} as Partial<FleetFile>);
+  const lines = faults.map(({ path, what }) => ({ line: lineOf(document, counter, path), text: `${path.join('.') || 'the file'}${what}` }));
   return {
     defaults,
     // A team with nothing after its name has the defaults.
     teams: Object.fromEntries(Object.entries(teams).map(([team, row]) => [team, row ?? {}])),
-    errors: faults.map(({ path, what }) => `${file}:${lineOf(document, counter, path)}: ${path.join('.') || 'the file'}${what}`),
+    errors: lines.sort((a, b) => a.line - b.line).map(({ line, text }) => `${file}:${line}: ${text}`),
   };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return refuse('Fleet', {
+      prop: 'file',
+      value: file,
+      allowed: `must be a file that can be read (${(error as Error).message})`,
+      remedy: 'give its path, from the folder in which the app runs or absolute',
+    });
+  }
 }
 
 /** Holds the data against the schema, and notes where its notations are. */
