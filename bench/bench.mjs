@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { timeCli, timeHelm } from './others.mjs';
+import { helmTemplate, prefectInstall } from './others.mjs';
 import { plot } from './plot.mjs';
 import { median, ratio, time } from './samples.mjs';
 import { versions } from './versions.mjs';
@@ -24,38 +24,43 @@ const results = join(import.meta.dirname, '..', '.cache', 'bench');
 const subjects = {
   'cdk8s-prefect, a table': 'ours',
   'cdk8s-prefect, a file': 'file',
-  'stock cdk8s': 'stock',
   'YAML library alone': 'yaml',
   'YAML library and files': 'yaml and files',
+  'stock cdk8s': 'stock',
 };
 
 try {
   execFileSync('npm', ['run', '--silent', 'compile'], { stdio: 'ignore' });
-  const fleets = measureFleets();
+  // Of one agent alone, by name.
+  const commands = small ? {} : { helm: helmTemplate(folder), cli: prefectInstall() };
+  const { fleets, agent } = measureFleets(commands);
   const startUp = measureStartUp();
   const imports = measureImports();
-  const agent = small ? {} : { helm: timeHelm(folder, rounds), cli: timeCli(rounds) };
-  report(fleets, startUp, imports, agent);
+  await report(fleets, startUp, imports, agent);
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-/** For each subject and size: samples, each of a process of its own. */
-function measureFleets() {
+/** For each subject and size, and each command: samples, each of a process of its own. */
+function measureFleets(commands) {
   const runs = sizes.flatMap((agents) =>
     Object.entries(subjects)
       .filter(([, subject]) => subject !== 'stock' || agents <= largestStock)
       .map(([name, subject]) => ({ name, subject, agents, millis: [], mebibytes: [] })),
   );
+  const agent = Object.fromEntries(Object.keys(commands).map((name) => [name, []]));
   for (const agents of sizes) synth('inputs', agents);
   for (let round = 0; round < rounds; round++) {
     for (const run of runs) {
+      // Minutes each, and far from its target.
+      if (run.subject === 'stock' && run.agents >= 1000 && round > 0) continue;
       const { millis, mebibytes } = synth(run.subject, run.agents);
       run.millis.push(millis);
       run.mebibytes.push(mebibytes);
     }
+    for (const [name, command] of Object.entries(commands)) agent[name].push(median(Array.from({ length: 5 }, () => time(command))));
   }
-  return runs;
+  return { fleets: runs, agent };
 }
 
 function synth(subject, agents) {

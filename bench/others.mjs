@@ -6,12 +6,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { time } from './samples.mjs';
 
 const here = import.meta.dirname;
 
 /** `helm template` of one agent, whose objects are those of ours, or it is no comparison. */
-export function timeHelm(folder, rounds) {
+export function helmTemplate(folder) {
   const values = join(folder, 'values.yaml');
   writeFileSync(values, 'agent: { labels: [team-0] }\njobs: { image: registry.example/team-0/flows:1 }\n');
   const command = [buildHelm(), 'template', 'team-0', join(here, 'chart'), '--namespace', 'team-0', '--values', values];
@@ -23,16 +22,14 @@ export function timeHelm(folder, rounds) {
     objects(ours),
     'bench/chart no longer makes what a FleetTeam makes: change it likewise',
   );
-  return Array.from({ length: 2 * rounds + 1 }, () => time(command));
+  return command;
 }
 
 /** `prefect agent kubernetes install`, of the Prefect that the oracle tests ask. */
-export function timeCli(rounds) {
+export function prefectInstall() {
   const which = [join(here, '..', 'scripts', 'with-python.mjs'), 'oracle', 'which', 'prefect'];
   const prefect = execFileSync('node', which, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
-  const command = [prefect, 'agent', 'kubernetes', 'install', '--key', 'KEY', '--rbac', '--label', 'team-0', '--namespace', 'team-0'];
-  time(command);
-  return Array.from({ length: rounds }, () => time(command));
+  return [prefect, 'agent', 'kubernetes', 'install', '--key', 'KEY', '--rbac', '--label', 'team-0', '--namespace', 'team-0'];
 }
 
 function objects(yaml) {

@@ -12,7 +12,8 @@ export function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-/** Of the medians. */
+/** Of what was measured in the same round, if both were in each: what else the machine does then is in both. */
 export function ratio(ours, theirs) {
-  return median(ours) / median(theirs);
+  if (ours.length !== theirs.length) return median(ours) / median(theirs);
+  return median(ours.map((sample, round) => sample / theirs[round]));
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ErrorObject } from 'ajv';
-import type { Document, LineCounter, Node } from 'yaml';
+import { Ajv, type ErrorObject } from 'ajv';
+import { type Document, LineCounter, type Node, parseDocument } from 'yaml';
 import { PARTS } from './_fleet-errors';
 import { explain, type Path, pathOf } from './_fleet-faults';
 import { NOTATIONS } from './_fleet-notation';
@@ -20,7 +20,7 @@ export interface FleetFile {
 }
 
 /** What of a file could be read, and what is wrong with the rest, each with its line. */
-interface ReadFile {
+export interface ReadFile {
   readonly defaults: FleetTeamProps;
   readonly teams: { [name: string]: FleetTeamProps };
   readonly errors: string[];
@@ -34,8 +34,6 @@ interface Noted {
 
 /** Reads a YAML or JSON file and makes of each notation the value that the props take. */
 export function readFleetFile(file: string): ReadFile {
-  // Loaded here, since most who import the library read no file.
-  const { LineCounter, parseDocument } = require('yaml') as typeof import('yaml');
   const counter = new LineCounter();
   const document = parseDocument(readText(file), { lineCounter: counter, prettyErrors: false });
   if (document.errors.length > 0) {
@@ -86,7 +84,6 @@ function readText(file: string): string {
 
 /** Holds the data against the schema, and notes where its notations are. */
 function validate(data: unknown): { noted: Noted[]; errors: ErrorObject[] } {
-  const { Ajv } = require('ajv') as typeof import('ajv');
   const noted: Noted[] = [];
   const ajv = new Ajv({ allErrors: true, verbose: true, strict: false, allowUnionTypes: true });
   ajv.addKeyword({

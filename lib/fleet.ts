@@ -4,7 +4,7 @@ import { ApiObject, App } from 'cdk8s';
 import type { Construct } from 'constructs';
 import { checkDnsLabel } from './_checks';
 import { report, type TeamError, withoutRefused } from './_fleet-errors';
-import { readFleetFile } from './_fleet-file';
+import type { ReadFile } from './_fleet-file';
 import { merge } from './_merge';
 import { type RefusalError, refuse } from './_refuse';
 import { FleetTeam, type FleetTeamProps } from './fleet-team';
@@ -117,7 +117,7 @@ export class Fleet {
   /** The YAML of each team. */
   private render(): Map<string, string> {
     const { file } = this.props;
-    const read = file === undefined ? { teams: {}, defaults: {}, errors: [] } : readFleetFile(file);
+    const read = file === undefined ? { teams: {}, defaults: {}, errors: [] } : readFile(file);
     const defaults = merge(this.props.defaults ?? {}, read.defaults);
     const rows = [...Object.entries(this.props.teams ?? {}), ...Object.entries(read.teams)];
     const manifests = new Map<string, string>();
@@ -159,6 +159,12 @@ export class Fleet {
     }
     return { objects: [], yaml: '', refused };
   }
+}
+
+/** Loaded only here, with the libraries that it needs: most who import this one read no file. */
+function readFile(file: string): ReadFile {
+  const { readFleetFile } = require('./_fleet-file') as typeof import('./_fleet-file');
+  return readFleetFile(file);
 }
 
 interface RenderedTeam {
