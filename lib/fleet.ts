@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { ApiObject, App } from 'cdk8s';
-import type { Construct } from 'constructs';
+import { ApiObject, App, Chart, Yaml } from 'cdk8s';
+import type { Construct, IConstruct } from 'constructs';
 import { checkDnsLabel } from './_checks';
 import { report, type TeamError, withoutRefused } from './_fleet-errors';
 import type { ReadFile } from './_fleet-file';
@@ -148,8 +148,10 @@ export class Fleet {
       try {
         checkDnsLabel(team, 'the name of the team', team);
         const app = new App();
-        this.makeTeam(app, team, row);
-        return { objects: app.node.findAll().filter(ApiObject.isApiObject), yaml: app.synthYaml(), refused };
+        const chart = this.makeTeam(app, team, row);
+        const constructs = app.node.findAll();
+        checkOneChart(constructs, chart);
+        return { objects: constructs.filter(ApiObject.isApiObject), yaml: Yaml.stringify(...chart.toJson()), refused };
       } catch (error) {
         // cdk8s says in one error all that validations have refused.
         const [message = '', ...validations] = (error as Error).message.split('\n  ');
@@ -165,6 +167,18 @@ export class Fleet {
 function readFile(file: string): ReadFile {
   const { readFleetFile } = require('./_fleet-file') as typeof import('./_fleet-file');
   return readFleetFile(file);
+}
+
+/** What is in another chart would be in no file. */
+function checkOneChart(constructs: IConstruct[], chart: Chart): void {
+  const other = constructs.find((construct) => Chart.isChart(construct) && construct !== chart);
+  if (other !== undefined) {
+    refuse(other, {
+      prop: 'its chart',
+      allowed: "must be the team's, of which its file is made",
+      remedy: "add the objects to the team's chart, or synthesize an App of your own beside the fleet",
+    });
+  }
 }
 
 interface RenderedTeam {

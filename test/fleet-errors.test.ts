@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ApiObject, Duration } from 'cdk8s';
+import { ApiObject, Chart, Duration } from 'cdk8s';
 import type { Construct } from 'constructs';
 import { Fleet, type FleetTeam, type FleetTeamProps } from '../lib';
 import { api, output, refusals, synth, synthFile } from './fleets/support';
@@ -102,6 +102,17 @@ test('also those that users add', () => {
   }
   const fleet = new Shared({ teams: { fraud: {}, pricing: {} }, defaults: { api } });
   expect(refusals(() => fleet.synth())).toEqual([expect.stringContaining('Namespace /flows of fraud')]);
+});
+test('a second chart, which no file would have', () => {
+  class Nested extends Fleet {
+    protected override makeTeam(scope: Construct, name: string, props: FleetTeamProps): FleetTeam {
+      const team = super.makeTeam(scope, name, props);
+      new Chart(team, 'Nested');
+      return team;
+    }
+  }
+  const fleet = new Nested({ teams: { fraud: {} }, defaults: { api } });
+  expect(refusals(() => fleet.synth())).toEqual([expect.stringContaining("fraud/Nested: its chart must be the team's")]);
 });
 test('teams may share a namespace under names of their own', () => {
   const row = (resourceName: string) => ({ namespace: 'shared', resourceName, debug: {}, dask: {} });

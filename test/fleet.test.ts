@@ -136,7 +136,7 @@ describe('a row over the defaults', () => {
   });
 });
 
-test.each([5, 40])('%d teams: each construct is validated twice, each object resolved once', (count) => {
+test.each([5, 40])('%d teams: each construct is validated once, each object resolved once', (count) => {
   let validations = 0;
   let resolutions = 0;
   class Counting extends Fleet {
@@ -157,5 +157,5 @@ test.each([5, 40])('%d teams: each construct is validated twice, each object res
   const teams = Object.fromEntries(Array.from({ length: count }, (_, i) => [`team-${i}`, { debug: {} }]));
   new Counting({ teams, defaults: { api } }).synth();
   // 8 objects: DebugConfig 1, FlowJobTemplate 1, AgentRbac 3, PrefectAgent 3.
-  expect([validations, resolutions]).toEqual([2 * count, 8 * count]);
+  expect([validations, resolutions]).toEqual([count, 8 * count]);
 });
