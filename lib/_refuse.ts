@@ -15,9 +15,15 @@ interface Refusal {
   readonly remedy: string;
 }
 
+/** What `refuse` throws, for who goes on to look for more. */
+export interface RefusalError extends Error {
+  readonly place: string;
+  readonly prop: string;
+}
+
 /** Throws the one kind of error that this library throws: `PATH: PROP is VALUE: it ALLOWED; REMEDY`. */
 export function refuse(where: Where, { prop, value, allowed, remedy }: Refusal): never {
   const place = typeof where === 'string' ? where : where.node.path;
   const given = value === undefined ? prop : `${prop} is ${JSON.stringify(value)}: it`;
-  throw new Error(`${place}: ${given} ${allowed}; ${remedy}`);
+  throw Object.assign(new Error(`${place}: ${given} ${allowed}; ${remedy}`), { place, prop } satisfies Partial<RefusalError>);
 }

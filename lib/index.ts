@@ -5,6 +5,8 @@ export * from './dask-options';
 export * from './dask-worker-policy';
 export * from './debug-config';
 export * from './env-value';
+export * from './fleet';
+export * from './fleet-team';
 export * from './flow-job-props';
 export * from './flow-job-template';
 export * from './flow-run';

@@ -23,10 +23,8 @@ import type { PodOptions } from './pod-options';
 import type { PrefectApi } from './prefect-api';
 import { type ContainerResources, Cpu } from './resources';
 
-/** Properties of `PrefectAgent`. */
-export interface PrefectAgentProps extends AgentSettings, ContainerOptions, PodOptions {
-  /** Where Prefect's API is, and how to authenticate. */
-  readonly api: PrefectApi;
+/** What may be said of an agent without another construct: a row of a `Fleet` says it too. */
+export interface PrefectAgentOptions extends AgentSettings, ContainerOptions, PodOptions {
   /**
    * Namespace of the flow runs' Jobs. Whoever may create Jobs in a namespace can read its Secrets, so one for flows alone is
    * advised. It must exist.
@@ -34,18 +32,6 @@ export interface PrefectAgentProps extends AgentSettings, ContainerOptions, PodO
    * @default - the namespace of the chart
    */
   readonly flowNamespace?: string;
-  /**
-   * The Job of every flow run. Must be of the agent's namespace and flow namespace.
-   *
-   * @default - a `FlowJobTemplate` without props is made
-   */
-  readonly jobTemplate?: FlowJobTemplate;
-  /**
-   * Log levels of the agent and its flow runs.
-   *
-   * @default - LogLevel.INFO for both
-   */
-  readonly debug?: DebugConfig;
   /**
    * Name of the Deployment, the service account and the NetworkPolicy, beginning of the other names, and value of the pods' label
    * `app`. The default is that of `prefect agent kubernetes install`, so that this agent replaces that one.
@@ -78,6 +64,24 @@ export interface PrefectAgentProps extends AgentSettings, ContainerOptions, PodO
    * @default - anywhere
    */
   readonly egress?: EgressRule[];
+}
+
+/** Properties of `PrefectAgent`. */
+export interface PrefectAgentProps extends PrefectAgentOptions {
+  /** Where Prefect's API is, and how to authenticate. */
+  readonly api: PrefectApi;
+  /**
+   * The Job of every flow run. Must be of the agent's namespace and flow namespace.
+   *
+   * @default - a `FlowJobTemplate` without props is made
+   */
+  readonly jobTemplate?: FlowJobTemplate;
+  /**
+   * Log levels of the agent and its flow runs.
+   *
+   * @default - LogLevel.INFO for both
+   */
+  readonly debug?: DebugConfig;
 }
 
 const LAUNCHER = readFileSync(join(__dirname, 'python', 'launcher.py'), 'utf8');

@@ -1,4 +1,4 @@
-// Compiles the library with jsii into build/ and puts the programs that it mounts beside the JavaScript.
+// Compiles the library with jsii into build/ and puts what it reads beside the JavaScript.
 import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync } from 'node:fs';
 
@@ -11,3 +11,4 @@ const { status } = spawnSync(
 );
 if (status !== 0) process.exit(status ?? 1);
 cpSync('lib/python', 'build/lib/python', { recursive: true, filter: (path) => !path.includes('__pycache__') });
+cpSync('lib/fleet.schema.json', 'build/lib/fleet.schema.json');

@@ -21,7 +21,8 @@ export function synthApp(app: string, env: Record<string, string> = {}): Manifes
   Object.assign(process.env, env, { CDK8S_OUTDIR: output });
   try {
     jest.isolateModules(() => require(join(root, app)));
-    return readdirSync(output)
+    return readdirSync(output, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.yaml'))
       .sort()
       .flatMap((file) => parseAllDocuments(readFileSync(join(output, file), 'utf8')).map((document) => document.toJS()));
   } finally {
