@@ -14,8 +14,7 @@ interface SweeperMonitoringProps extends SweeperMetrics {
 }
 
 /** Who may connect to the sweeper: those who scrape. */
-export function renderIngress(where: Where, { scraperNamespace, labels }: SweeperMetrics, port: number): k8s.NetworkPolicyIngressRule[] {
-  checkLabels(where, 'metrics.labels', labels ?? {});
+export function renderIngress(where: Where, { scraperNamespace }: SweeperMetrics, port: number): k8s.NetworkPolicyIngressRule[] {
   const from = scraperNamespace && [
     {
       namespaceSelector: {
@@ -26,12 +25,16 @@ export function renderIngress(where: Where, { scraperNamespace, labels }: Sweepe
   return [{ ...(from && { from }), ports: [{ protocol: 'TCP', port: k8s.IntOrString.fromNumber(port) }] }];
 }
 
+export function checkMonitoringLabels(where: Where, labels: Record<string, string>, own: Record<string, string>): void {
+  checkLabels(where, 'metrics.labels', labels);
+  refuseOwn(where, 'metrics.labels', labels, own);
+}
+
 /** What tells Prometheus where the metrics of a sweeper are, and when to alert. */
 export class SweeperMonitoring extends Construct {
   public constructor(scope: Construct, id: string, props: SweeperMonitoringProps) {
     super(scope, id);
     const { metadata, selector, port } = props;
-    refuseOwn(this, 'metrics.labels', props.labels ?? {}, metadata.labels);
     const ports = [{ name: 'metrics', port, targetPort: k8s.IntOrString.fromNumber(port) }];
     addObject(this, 'Service', k8s.KubeService.manifest({ metadata, spec: { selector, ports } }));
     const monitoring = { ...metadata, labels: { ...props.labels, ...metadata.labels } };

@@ -26,6 +26,7 @@ onCluster('a run whose pod is evicted with RUN_AGAIN is run again, and succeeds;
   await installSweeper(team.home, team, { namespaces: [team.flows.name] });
   const run = team.schedule('slow', { parameters: { seconds: 20 } });
   const pod = await team.runningPod(run);
+  await team.flows.eventually(() => expect(team.log(run)).toContain('waiting for'));
   const ledger = () => team.home.get('configmap', `flow-run-sweeper-${team.flows.name}`);
   await team.flows.eventually(async () => expect(Object.keys((await ledger()).data ?? {})).toEqual([run]));
   await team.flows.evict(pod.metadata.name as string);
@@ -39,12 +40,4 @@ onCluster('a run whose pod is evicted with RUN_AGAIN is run again, and succeeds;
   await team.flows.eventually(async () => expect(await jobsOf(team.flows, run)).toEqual([]), { timeout: 150_000 });
   const events = await team.flows.list('events');
   expect(events.map(({ reason }) => reason)).toContain('LostRuns');
-  console.log(
-    await team.home.logs('deployment/flow-run-sweeper'),
-    JSON.stringify(
-      events.filter(({ source }) => source?.component === 'flow-run-sweeper'),
-      null,
-      1,
-    ),
-  );
 });

@@ -110,9 +110,8 @@ class Action(NamedTuple):
     # What is deleted.
     jobs: Sequence[Job] = ()
     dask: Sequence[DaskObject] = ()
-    # What must still be so: this pod waits, or the one of this name is gone.
+    # The pod that must still wait.
     pod: Optional[Pod] = None
-    flow_pod: Optional[str] = None
 
 
 def remember(ledger: Ledger, sight: Sight, runs: Dict[str, Run], now: float) -> Ledger:
@@ -227,8 +226,7 @@ def of_dask(ledger: Ledger, sight: Sight, rules: Rules) -> List[Action]:
             if rules.finished_dask_workers is not None:
                 actions += [Action("finished-dask-workers", "it has ended", dask=[item]) for item in items if item.finished_worker]
         elif rules.orphaned_dask_clusters is not None:
-            why = f"flow pod {flow_pod} has ended or is gone"
-            actions.append(Action("orphaned-dask-clusters", why, dask=items, flow_pod=flow_pod))
+            actions.append(Action("orphaned-dask-clusters", f"flow pod {flow_pod} has ended or is gone", dask=items))
     return actions
 
 

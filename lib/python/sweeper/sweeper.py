@@ -69,10 +69,6 @@ class Sweeper:
             return
         try:
             why = self.end_run(namespace, action) if action.run else action.why
-            if action.flow_pod:
-                pod = self.kubernetes.pod(namespace, action.flow_pod)
-                if pod and not pod.finished:
-                    raise Conflict("its flow pod is there")
             for job in action.jobs:
                 self.delete(namespace, ("Job", job.name, job.uid), action.rule, why)
             for item in action.dask:
