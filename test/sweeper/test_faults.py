@@ -84,7 +84,9 @@ CHANGES = {
     "lost_runs: has a task that waits": lambda world, run: world.runs[run]["tasks"][0].update(state="Retrying"),
     "run_again: is taken up": taken_up,
     "unstartable_jobs: its pod starts": lambda world, run: next(iter(world.objects["Pod"].values())).update(status={"phase": "Running"}),
-    "unstartable_jobs: its pod is another": lambda world, run: next(iter(world.objects["Pod"].values()))["metadata"].update(uid=world.uid()),
+    "unstartable_jobs: its pod is another": lambda world, run: next(iter(world.objects["Pod"].values()))["metadata"].update(
+        uid=world.uid()
+    ),
     "unstartable_jobs: is set to Running": lambda world, run: world.set(run, "Running"),
     "cancelling_runs: ends": lambda world, run: world.set(run, "Success"),
 }

@@ -212,7 +212,10 @@ class Histories(RuleBasedStateMachine):
         for _ in range(0, seconds, 10):
             self.world.pass_time(min(10, seconds))
             for run_id in self.processes:
-                if self.world.runs[run_id]["state"] in ("Submitted", "Running", "Cancelling") and self.world.time - self.beats[run_id] >= BEAT:
+                if (
+                    self.world.runs[run_id]["state"] in ("Submitted", "Running", "Cancelling")
+                    and self.world.time - self.beats[run_id] >= BEAT
+                ):
                     self.beats[run_id] = self.world.time
                     self.world.beat(run_id)
 
@@ -229,7 +232,9 @@ class Histories(RuleBasedStateMachine):
     def sweep(self, which):
         self.world.sweep(self.sweepers[which])
 
-    @rule(job=jobs, which=st.sampled_from([0, 1]), call=st.integers(1, 12), what=st.sampled_from(["new flow", "pod starts", "dask", "ends"]))
+    @rule(
+        job=jobs, which=st.sampled_from([0, 1]), call=st.integers(1, 12), what=st.sampled_from(["new flow", "pod starts", "dask", "ends"])
+    )
     def sweep_while_something_happens(self, job, which, call, what):
         def happen():
             if what == "new flow":

@@ -221,6 +221,15 @@ def test_run_that_a_local_agent_has_taken_up_is_left_alone():
     assert state(world, run) == "Running"
 
 
+def test_run_with_a_second_job_that_cannot_start_is_left_alone():
+    world = World()
+    run, _ = running(world)
+    world.submit(run)
+    sweep_for(world, world.sweeper(), 3600)
+    assert state(world, run) == "Submitted"
+    assert len(jobs(world)) == 2
+
+
 def test_foreign_jobs_are_left_alone():
     world = World()
     for job in (dict(stamped=False), dict(said="another")):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import clients
 from clients import Conflict
-from rules import Run, Rules
+from rules import Rules, Run
 from signs import Signs
 from sweeper import Sweeper, one_pass
 
@@ -189,7 +189,8 @@ class Kubernetes(clients.Kubernetes):
         name = path[len(clients.KINDS[kind][1].format(namespace)) + 1 :]
         objects = world.objects[kind]
         if method == "POST":
-            return world.add(kind, body["metadata"]["generateName"] + str(world.number()), {}, **{k: body[k] for k in ("reason", "message")})
+            name = body["metadata"]["generateName"] + str(world.number())
+            return world.add(kind, name, {}, reason=body["reason"], message=body["message"])
         if method == "GET" and not name:
             return self.page([item for _, item in sorted(objects.items()) if self.selects(item, query)], query)
         if name not in objects:
