@@ -77,13 +77,17 @@ def taken_up(world, run):
         world.set(run, state)
 
 
+def first_pod(world):
+    return next(iter(world.objects["Pod"].values()))
+
+
 # What may happen between what a sweeper has seen and its last look, on a server that locks no version.
 CHANGES = {
     "lost_runs: shows life": lambda world, run: world.pass_time(1) or world.beat(run),
     "lost_runs: is taken up": taken_up,
     "lost_runs: has a task that waits": lambda world, run: world.runs[run]["tasks"][0].update(state="Retrying"),
     "run_again: is taken up": taken_up,
-    "unstartable_jobs: its pod starts": lambda world, run: next(iter(world.objects["Pod"].values())).update(status={"phase": "Running"}),
+    "unstartable_jobs: its pod starts": lambda world, run: first_pod(world).update(status={"phase": "Running"}),
     "unstartable_jobs: its pod is another": lambda world, run: next(iter(world.objects["Pod"].values()))["metadata"].update(
         uid=world.uid()
     ),
