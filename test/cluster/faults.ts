@@ -50,14 +50,17 @@ const dask = (seconds: number) => ({
 const unschedulable = kubernetesRun({ cpu_request: '1000' });
 
 /** The pod of a flow run, once there is one. */
-async function podOf({ flows }: Site, run: string): Promise<KubeObject> {
+async function podOf({ prefect, flows }: Site, run: string): Promise<KubeObject> {
   return flows.eventually(
     async () => {
-      const pods = await flows.list('pods', `prefect.io/flow_run_id=${run}`);
-      expect(pods).toHaveLength(1);
-      return pods[0] as KubeObject;
+      const { body } = await prefect.cluster.api.expect(
+        'GET',
+        `/api/v1/namespaces/${flows.name}/pods?labelSelector=prefect.io/flow_run_id=${run}`,
+      );
+      expect(body.items).toHaveLength(1);
+      return body.items[0];
     },
-    { timeout: 240_000 },
+    { timeout: 240_000, interval: 2_000 },
   );
 }
 
@@ -247,7 +250,7 @@ export async function suffer(
 ): Promise<{ outcome: Outcome; seconds: number; run: string }> {
   const run = site.prefect.schedule(flow, request);
   await strike(site, run);
-  for (const start = Date.now(); ; await sleep(1_000)) {
+  for (const start = Date.now(); ; await sleep(3_000)) {
     const outcome = await outcomeOf(site, run);
     const seconds = Math.round((Date.now() - start) / 1000);
     if (isClean(outcome) || seconds > patience) return { outcome, seconds, run };
