@@ -72,8 +72,8 @@ function scheduleHealthy({ prefect }: Site): string[] {
   const runConfig = { type: 'KubernetesRun', labels: [], __version__: '1.4.1', env };
   return Array.from({ length: 20 }, (_, i) =>
     i % 4 === 0
-      ? prefect.schedule('dask_rounds', { parameters: { seconds: 75 }, runConfig })
-      : prefect.schedule('slow', { parameters: { seconds: 300 } }),
+      ? prefect.schedule('dask_rounds', { parameters: { seconds: 60 }, runConfig })
+      : prefect.schedule('slow', { parameters: { seconds: 240 } }),
   );
 }
 
