@@ -22,7 +22,10 @@ const PODS = 20_000;
 /** What the stock agent is given, a fifth. */
 const STOCK_JOBS = 1_000;
 
-/** Flow runs that run, as far as Prefect knows, and the Job that each has. Held back, so that Kubernetes makes no pods of its own. */
+/**
+ * Flow runs that run, as far as Prefect knows, and the Job that each has. They are somebody else's to manage: Kubernetes' own controller
+ * would be busy with them for minutes, and so keep every other test waiting.
+ */
 function runningJobs(ns: Namespace, count: number): Json[] {
   const chart = new Chart(new App(), 'chart', { namespace: ns.name });
   const agent = new PrefectAgent(chart, 'Agent', { api: prefect.api, jobTemplate: new FlowJobTemplate(chart, 'Jobs') });
@@ -31,7 +34,7 @@ function runningJobs(ns: Namespace, count: number): Json[] {
     prefect.server.setState(id, 'Running');
     const job = agent.effectiveJob({ id }) as Json;
     job.metadata.name = `prefect-job-${randomUUID().slice(0, 8)}`;
-    job.spec.suspend = true;
+    Object.assign(job.spec, { suspend: true, managedBy: 'example.com/nobody' });
     return job;
   });
 }
