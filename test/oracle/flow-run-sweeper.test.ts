@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { FakePrefectServer } from '../prefect-api/fake-prefect-server';
+import { setTaskRun } from '../prefect-api/testing';
 import { PythonOracle } from './oracle';
 
 const stops: (() => unknown)[] = [];
@@ -55,12 +56,25 @@ test('Prefect is asked even if there are no flow runs', async () => {
   expect(operations(server)).toEqual(['flow_run']);
 });
 
-test('a flow run is looked at with its task runs', async () => {
+/** A flow run of which one task runs, one waits and one has succeeded. */
+async function atWork(server: FakePrefectServer): Promise<{ id: string; tasks: string[] }> {
+  const slugs = ['extract-1', 'transform-1', 'load-1'];
+  const id = server.scheduleRun({ flow: 'etl', path: '/flows/etl.py', tasks: slugs.map((slug) => ({ slug })) });
+  server.setState(id, 'Running');
+  const tasks = server.run(id).task_runs.map((task) => task.id);
+  for (const [i, state] of ['Running', 'Retrying', 'Success'].entries()) await setTaskRun(server, tasks[i] as string, state);
+  return { id, tasks };
+}
+
+test('a flow run is looked at with its task runs that run or wait', async () => {
   const { server, sweeper } = await start();
-  const id = schedule(server);
+  const { id, tasks: all } = await atWork(server);
   const { run, tasks } = await sweeper.ask({ closely: id });
-  expect(run).toMatchObject({ id, state: 'Scheduled' });
-  expect(tasks).toEqual([{ id: server.run(id).task_runs[0]?.id, state: 'Pending', version: 0 }]);
+  expect(run).toMatchObject({ id, state: 'Running' });
+  expect(tasks).toEqual([
+    { id: all[0], state: 'Running', version: 1 },
+    { id: all[1], state: 'Retrying', version: 1 },
+  ]);
 });
 
 test.each(['Failed', 'Cancelled', 'Scheduled'])('a flow run is set to %s, with the reason', async (state) => {
@@ -73,8 +87,7 @@ test.each(['Failed', 'Cancelled', 'Scheduled'])('a flow run is set to %s, with t
 
 test('a task run is set to Pending', async () => {
   const { server, sweeper } = await start();
-  const id = schedule(server);
-  server.setState(id, 'Running');
+  const { id } = await atWork(server);
   await sweeper.ask({ set_task: { id, state: 'Pending', message: 'its pod is gone' } });
   expect(server.run(id).task_runs[0]).toMatchObject({ state: 'Pending', state_message: 'its pod is gone' });
 });

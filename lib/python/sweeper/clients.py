@@ -16,6 +16,8 @@ LEDGER_ROOM = 1000000
 STAMP = "cdk8s-prefect/"
 FLOW_RUN = "prefect.io/flow_run_id"
 DASK_CLUSTER = "dask.org/cluster-name"
+# States of task runs that somebody takes up when it is time.
+WAITING = ("Scheduled", "Retrying", "Queued", "Paused", "Resume")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 # Of each kind: its API version, and its path.
@@ -61,7 +63,7 @@ class Kubernetes:
             )
         except ApiException as error:
             if error.status in (404, 409):
-                raise Conflict(error.reason) from error
+                raise Conflict(f"{method} {path}: {error.reason}") from error
             raise
         return json.loads((answer[0] if isinstance(answer, tuple) else answer).data)
 
@@ -76,8 +78,7 @@ class Kubernetes:
     def look(self, namespace: str, with_dask: bool) -> Sight:
         dask = [
             dask_object(kind, item)
-            for kind in ("Service", "PodDisruptionBudget", "Pod")
-            if with_dask
+            for kind in (("Service", "PodDisruptionBudget", "Pod") if with_dask else ())
             for item in self.list(kind, namespace, labelSelector=DASK_CLUSTER)
             if "deletionTimestamp" not in item["metadata"]
         ]
@@ -101,7 +102,7 @@ class Kubernetes:
     def tell(self, namespace: str, kind: str, name: str, uid: str, reason: str, message: str) -> None:
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {
-            "metadata": {"generateName": name[:50] + "-"},
+            "metadata": {"generateName": name[:50].rstrip("-.") + "-"},
             "involvedObject": {"apiVersion": KINDS[kind][0], "kind": kind, "namespace": namespace, "name": name, "uid": uid},
             "reason": reason,
             "message": message[:1024],
@@ -116,7 +117,7 @@ class Kubernetes:
     def read_ledger(self, namespace: str, name: str) -> Tuple[Ledger, str]:
         """The ledger, and the version of the object that holds it."""
         item = self.call("GET", KINDS["ConfigMap"][1].format(namespace) + "/" + name)
-        return {run_id: Entry(**json.loads(text)) for run_id, text in (item.get("data") or {}).items()}, item["metadata"]["resourceVersion"]
+        return {run_id: entry_of(text) for run_id, text in (item.get("data") or {}).items()}, item["metadata"]["resourceVersion"]
 
     def write_ledger(self, namespace: str, name: str, before: Ledger, after: Ledger, version: str) -> str:
         """Changes what differs, unless somebody else has changed it since that version. Gives the version that it has then."""
@@ -133,6 +134,11 @@ class Kubernetes:
 
 def written(entry: Entry) -> str:
     return json.dumps({key: value for key, value in entry._asdict().items() if value}, separators=(",", ":"))
+
+
+def entry_of(text: str) -> Entry:
+    """As `written`, perhaps by another release of the sweeper."""
+    return Entry(**{key: value for key, value in json.loads(text).items() if key in Entry._fields})
 
 
 def fitting(ledger: Ledger, first: Iterable[str]) -> Ledger:
@@ -214,7 +220,9 @@ def dask_object(kind: str, item: Dict[str, Any]) -> DaskObject:
 
 
 class Prefect:
-    RUN = ("id", "state", "version", "heartbeat")
+    # What is asked of a flow run, and of its task runs: only those that are not finished.
+    RUN = {"id", "state", "version", "heartbeat"}
+    TASK_RUNS = "task_runs(where: {state: {_in: %s}})" % json.dumps(("Running", "Submitted") + WAITING)  # noqa: UP031
 
     def __init__(self, api_key: Optional[str] = None) -> None:
         from prefect.client import Client
@@ -230,15 +238,15 @@ class Prefect:
         wanted = sorted(ids)
         for start in range(0, len(wanted) or 1, PREFECT_PAGE):
             page = wanted[start : start + PREFECT_PAGE]
-            rows = self.ask(page, dict.fromkeys(self.RUN, True))
+            rows = self.ask(page, self.RUN)
             if not {row["id"] for row in rows} <= set(page) or len(rows) > len(page):
                 raise Unlike(f"asked about {len(page)} flow runs, Prefect answered about others")
             found.update((row["id"], self.run(row)) for row in rows)
         return found
 
     def closely(self, run_id: str) -> Tuple[Optional[Run], List[Dict[str, Any]]]:
-        """A flow run as it is now, and its task runs."""
-        rows = self.ask([run_id], dict(dict.fromkeys(self.RUN, True), task_runs={"id", "state", "version"}))
+        """A flow run as it is now, and those of its task runs that run or wait."""
+        rows = self.ask([run_id], dict(dict.fromkeys(self.RUN, True), **{self.TASK_RUNS: {"id", "state", "version"}}))
         return (self.run(rows[0]), rows[0]["task_runs"]) if rows else (None, [])
 
     def ask(self, ids: List[str], fields: Any) -> List[Dict[str, Any]]:

@@ -1,5 +1,7 @@
 """What a sweeper shows of itself: its health, and metrics in the text format of Prometheus, whose client the image lacks."""
 
+import os
+import socket
 import threading
 import time
 from collections import Counter
@@ -14,7 +16,10 @@ class Signs:
     METRICS = {
         "deleted": ("rule", "Objects that were deleted."),
         "runs_corrected": ("state", "Flow runs that got a state."),
-        "errors": ("rule", "What failed, by rule; a whole pass as pass, what the ledger has no room for as ledger."),
+        "errors": (
+            "rule",
+            "What failed, by rule; or a pass, an event, or the ledger, when it is full.",
+        ),
     }
 
     def __init__(self) -> None:
@@ -69,4 +74,8 @@ class Signs:
             def log_message(self, *_) -> None:
                 pass
 
-        threading.Thread(target=ThreadingHTTPServer(("", port), Handler).serve_forever, daemon=True).start()
+        class Server(ThreadingHTTPServer):
+            # As the cluster's own addresses are.
+            address_family = socket.AF_INET6 if ":" in os.environ.get("KUBERNETES_SERVICE_HOST", "") else socket.AF_INET
+
+        threading.Thread(target=Server(("", port), Handler).serve_forever, daemon=True).start()

@@ -13,14 +13,11 @@ import time
 from pathlib import Path
 from typing import Callable, Tuple
 
-from clients import Conflict, Kubernetes, Prefect, fitting
+from clients import WAITING, Conflict, Kubernetes, Prefect, fitting
 from rules import Action, Rules, decide, remember
 from signs import Signs
 
 log = logging.getLogger("sweeper")
-
-# Of task runs that somebody takes up when it is time.
-WAITING = ("Scheduled", "Retrying", "Queued", "Paused", "Resume")
 
 
 class Sweeper:
@@ -120,7 +117,12 @@ class Sweeper:
 
     def tell(self, namespace: str, what: Tuple[str, str, str], rule: str, message: str) -> None:
         log.info("%s: %s %s in %s: %s", rule, what[0], what[1], namespace, message)
-        self.kubernetes.tell(namespace, *what, reason="".join(word.capitalize() for word in rule.split("-")), message=message)
+        try:
+            self.kubernetes.tell(namespace, *what, reason="".join(word.capitalize() for word in rule.split("-")), message=message)
+        except Exception as error:
+            # Not worth leaving something undone.
+            self.signs.count("errors", "event")
+            log.error("no Event says so: %s", error)
 
 
 def subject_of(action: Action) -> str:
@@ -160,8 +162,8 @@ def one_pass(sweeper: Sweeper, namespace: str) -> None:
     try:
         sweeper.sweep(namespace)
         succeeded = True
-    except Conflict:
-        log.info("pass over %s ended: another sweeper is at work there", namespace)
+    except Conflict as conflict:
+        log.info("pass over %s ended: another sweeper is at work there, or its ledger is missing (%s)", namespace, conflict)
     except Exception as error:
         sweeper.signs.count("errors", "pass")
         log.error("pass over %s ended, nothing is done there: %s: %s", namespace, type(error).__name__, error)
