@@ -222,7 +222,7 @@ def dask_object(kind: str, item: Dict[str, Any]) -> DaskObject:
 class Prefect:
     # What is asked of a flow run, and of its task runs: only those that are not finished.
     RUN = {"id", "state", "version", "heartbeat"}
-    TASK_RUNS = "task_runs(where: {state: {_in: %s}})" % json.dumps(("Running", "Submitted") + WAITING)  # noqa: UP031
+    TASK_RUNS = f"task_runs(where: {{state: {{_in: {json.dumps(('Running', 'Submitted') + WAITING)}}}}})"
 
     def __init__(self, api_key: Optional[str] = None) -> None:
         from prefect.client import Client

@@ -16,10 +16,7 @@ class Signs:
     METRICS = {
         "deleted": ("rule", "Objects that were deleted."),
         "runs_corrected": ("state", "Flow runs that got a state."),
-        "errors": (
-            "rule",
-            "What failed, by rule; or a pass, an event, or the ledger, when it is full.",
-        ),
+        "errors": ("rule", "What failed, by rule; or a pass, an event, or the ledger, when it is full."),
     }
 
     def __init__(self) -> None:
