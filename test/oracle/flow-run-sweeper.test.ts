@@ -77,6 +77,13 @@ test('a flow run is looked at with its task runs that run or wait', async () => 
   ]);
 });
 
+test('those flow runs of which a task waits are found at once', async () => {
+  const { server, sweeper } = await start();
+  const { id } = await atWork(server);
+  expect(await sweeper.ask({ waiting: [id, ...Array.from({ length: 20 }, () => schedule(server))] })).toEqual([id]);
+  expect(operations(server).filter((operation) => operation === 'flow_run')).toHaveLength(1);
+});
+
 test.each(['Failed', 'Cancelled', 'Scheduled'])('a flow run is set to %s, with the reason', async (state) => {
   const { server, sweeper } = await start();
   const id = schedule(server);

@@ -15,6 +15,8 @@ def answer(question):
     [(method, argument)] = question.items()
     if method == "runs":
         return {run_id: run._asdict() for run_id, run in prefect.runs(set(argument)).items()}
+    if method == "waiting":
+        return sorted(prefect.waiting(set(argument)))
     if method == "closely":
         run, tasks = prefect.closely(argument)
         return {"run": run and run._asdict(), "tasks": tasks}

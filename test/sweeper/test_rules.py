@@ -151,6 +151,9 @@ def test_run_with_a_waiting_task_is_left_alone(waiting):
     world.delete_job(job)
     sweep_for(world, sweeper, 1200)
     assert state(world, run) == "Running"
+    # Nothing is asked of it alone, however many there are, and nothing is written.
+    assert [call.partition(" ")[0] for call in world.calls].count("flow_run") == 2
+    assert not any(call.startswith("PATCH") for call in world.calls)
 
 
 def test_run_that_shows_life_is_left_alone():

@@ -179,7 +179,7 @@ class Kubernetes(clients.Kubernetes):
     def __init__(self, world):
         self.world = world
 
-    def call(self, method, path, body=None, content_type="application/json", **query):
+    def call(self, method, path, body=None, content=clients.JSON, accept=clients.JSON, **query):
         return deepcopy(self.world.request(f"{method} {path}", lambda: self.carry_out(method, path, body, query)))
 
     def carry_out(self, method, path, body, query):
@@ -215,10 +215,14 @@ class Kubernetes(clients.Kubernetes):
 
     def selects(self, item, query):
         labels = item["metadata"].get("labels", {})
-        if not all(key in labels for key in query.get("labelSelector", "").split(",") if key):
-            return False
-        fields = dict(field.split("=") for field in query.get("fieldSelector", "").split(",") if field)
-        return fields.get("metadata.name", item["metadata"]["name"]) == item["metadata"]["name"] and "involvedObject.uid" not in fields
+        fields = {"metadata.name": item["metadata"]["name"], "status.phase": item.get("status", {}).get("phase")}
+        for key, _, value in (each.partition("=") for each in query.get("labelSelector", "").split(",") if each):
+            if key not in labels or value and labels[key] != value:
+                return False
+        for key, _, value in (each.partition("=") for each in query.get("fieldSelector", "").split(",") if each):
+            if (fields.get(key.rstrip("!")) == value) is key.endswith("!"):
+                return False
+        return True
 
     def page(self, items, query):
         start = int(query.get("continue") or 0)
@@ -237,6 +241,12 @@ class Prefect:
 
     def runs(self, ids):
         return self.world.request("flow_run", lambda: {run_id: self.run(run_id) for run_id in ids if run_id in self.world.runs})
+
+    def waiting(self, ids):
+        def is_waiting(run_id):
+            return any(task["state"] in clients.WAITING for task in self.world.runs[run_id]["tasks"])
+
+        return self.world.request("flow_run", lambda: {run_id for run_id in ids if run_id in self.world.runs and is_waiting(run_id)})
 
     def closely(self, run_id):
         def answer():

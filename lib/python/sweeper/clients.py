@@ -10,6 +10,9 @@ from rules import DaskObject, Entry, Job, Ledger, Pod, Run, Sight
 # Rows of one answer, so that what an answer needs is bounded.
 KUBERNETES_PAGE = 500
 PREFECT_PAGE = 100
+JSON = "application/json"
+# Of objects of which no more needs to be known.
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # What a ConfigMap can hold, in bytes, with something to spare.
 LEDGER_ROOM = 1000000
 
@@ -46,7 +49,7 @@ class Kubernetes:
         config.load_incluster_config()
         self.api = client.ApiClient()
 
-    def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json", **query: Any) -> Any:
+    def call(self, method: str, path: str, body: Any = None, content: str = JSON, accept: str = JSON, **query: Any) -> Any:
         """Not by the generated methods: they build an object for each field, and differ between releases of the client."""
         from kubernetes.client.rest import ApiException
 
@@ -55,7 +58,7 @@ class Kubernetes:
                 path,
                 method,
                 query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
+                header_params={"Accept": accept, "Content-Type": content},
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
@@ -76,12 +79,16 @@ class Kubernetes:
                 return
 
     def look(self, namespace: str, with_dask: bool) -> Sight:
-        dask = [
-            dask_object(kind, item)
-            for kind in (("Service", "PodDisruptionBudget", "Pod") if with_dask else ())
-            for item in self.list(kind, namespace, labelSelector=DASK_CLUSTER)
-            if "deletionTimestamp" not in item["metadata"]
-        ]
+        dask = []  # type: List[DaskObject]
+        if with_dask:
+            ended = "status.phase!=Pending,status.phase!=Running,status.phase!=Unknown"
+            workers = self.list(
+                "Pod", namespace, labelSelector=DASK_CLUSTER + ",dask.org/component=worker", fieldSelector=ended, accept=METADATA
+            )
+            finished = {item["metadata"]["uid"] for item in workers}
+            for kind in ("Service", "PodDisruptionBudget", "Pod"):
+                items = self.list(kind, namespace, labelSelector=DASK_CLUSTER, accept=METADATA)
+                dask += [dask_object(kind, item["metadata"], finished) for item in items if "deletionTimestamp" not in item["metadata"]]
         jobs = map(job_of, self.list("Job", namespace, labelSelector=f"{FLOW_RUN},{STAMP}job-template"))
         # After the Jobs, so that the pods of each Job are there.
         return Sight(dask, [job for job in jobs if job], [pod_of(item) for item in self.list("Pod", namespace, labelSelector=FLOW_RUN)])
@@ -211,12 +218,9 @@ def failure_of(status: Dict[str, Any]) -> str:
     return ": ".join(filter(None, [status.get("reason"), status.get("message")])) or "; ".join(ended) or "no reason is known"
 
 
-def dask_object(kind: str, item: Dict[str, Any]) -> DaskObject:
-    metadata = item["metadata"]
-    labels = metadata["labels"]
-    ended = kind == "Pod" and item["status"].get("phase") in ("Succeeded", "Failed")
-    worker = ended and labels.get("dask.org/component") == "worker"
-    return DaskObject(kind, metadata["name"], metadata["uid"], labels[DASK_CLUSTER], labels.get(STAMP + "flow-pod"), worker)
+def dask_object(kind: str, metadata: Dict[str, Any], finished_workers: Set[str]) -> DaskObject:
+    labels, uid = metadata["labels"], metadata["uid"]
+    return DaskObject(kind, metadata["name"], uid, labels[DASK_CLUSTER], labels.get(STAMP + "flow-pod"), uid in finished_workers)
 
 
 class Prefect:
@@ -234,24 +238,30 @@ class Prefect:
 
     def runs(self, ids: Set[str]) -> Dict[str, Run]:
         """The flow runs that Prefect knows. It is asked even if there are none, so that it must answer."""
-        found = {}  # type: Dict[str, Run]
-        wanted = sorted(ids)
-        for start in range(0, len(wanted) or 1, PREFECT_PAGE):
-            page = wanted[start : start + PREFECT_PAGE]
-            rows = self.ask(page, self.RUN)
-            if not {row["id"] for row in rows} <= set(page) or len(rows) > len(page):
-                raise Unlike(f"asked about {len(page)} flow runs, Prefect answered about others")
-            found.update((row["id"], self.run(row)) for row in rows)
-        return found
+        rows = self.ask(ids, dict.fromkeys(self.RUN, True))
+        return {row["id"]: self.run(row) for row in rows}
+
+    def waiting(self, ids: Set[str]) -> Set[str]:
+        """Those flow runs of which a task waits."""
+        return {row["id"] for row in self.ask(ids, {"id"}, task_runs={"state": {"_in": WAITING}})}
 
     def closely(self, run_id: str) -> Tuple[Optional[Run], List[Dict[str, Any]]]:
         """A flow run as it is now, and those of its task runs that run or wait."""
-        rows = self.ask([run_id], dict(dict.fromkeys(self.RUN, True), **{self.TASK_RUNS: {"id", "state", "version"}}))
+        rows = self.ask({run_id}, dict(dict.fromkeys(self.RUN, True), **{self.TASK_RUNS: {"id", "state", "version"}}))
         return (self.run(rows[0]), rows[0]["task_runs"]) if rows else (None, [])
 
-    def ask(self, ids: List[str], fields: Any) -> List[Dict[str, Any]]:
+    def ask(self, ids: Set[str], fields: Any, **where: Any) -> List[Dict[str, Any]]:
         query = {"query($where: flow_run_bool_exp)": {"flow_run(where: $where)": fields}}
-        return self.client.graphql(query, variables={"where": {"id": {"_in": ids}}}).to_dict()["data"]["flow_run"]
+        found = []  # type: List[Dict[str, Any]]
+        wanted = sorted(ids)
+        for start in range(0, len(wanted) or 1, PREFECT_PAGE):
+            page = wanted[start : start + PREFECT_PAGE]
+            answer = self.client.graphql(query, variables={"where": dict(where, id={"_in": page})})
+            rows = answer.to_dict()["data"]["flow_run"]
+            if not {row["id"] for row in rows} <= set(page) or len(rows) > len(page):
+                raise Unlike(f"asked about {len(page)} flow runs, Prefect answered about others")
+            found += rows
+        return found
 
     def run(self, row: Dict[str, Any]) -> Run:
         if row["state"] not in self.states or not isinstance(row["version"], int):

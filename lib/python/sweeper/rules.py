@@ -172,19 +172,18 @@ def of_run(entry: Entry, run: Run, jobs: List[Job], pods: Dict[Optional[str], Li
         return not job.finished or any(not pod.finished for pod in pods.get(job.uid, []))
 
     age = now - entry.since
+    removable = [job for job in jobs if not job.deleted and (is_active(job) or not job.kept)]
     if run.finished:
-        for job in jobs:
-            if job.deleted:
-                continue
-            if entry.rule and job.uid == entry.uid:
-                yield Action(entry.rule, f"its flow run is {run.state}", jobs=[job])
-            elif due(rules.finished_jobs, age) and not (job.kept and not is_active(job)):
-                yield Action("finished-jobs", f"its flow run is {run.state}", jobs=[job])
+        for job in removable:
+            # Set out to, by one that was killed perhaps.
+            begun = entry.rule in ("cancelling-runs", "unstartable-jobs") and job.uid == entry.uid
+            if begun or due(rules.finished_jobs, age):
+                yield Action(str(entry.rule) if begun else "finished-jobs", f"its flow run is {run.state}", jobs=[job])
     elif entry.rule and now - entry.claimed < CLAIM:
         return
     elif run.state == "Cancelling":
         if due(rules.cancelling_runs, age) and not is_taken_up(entry, run):
-            yield Action("cancelling-runs", "it did not end", run, "Cancelled", entry, jobs)
+            yield Action("cancelling-runs", "it did not end", run, "Cancelled", entry, removable)
     elif run.state not in ("Submitted", "Running"):
         return
     elif entry.gone:

@@ -47,6 +47,9 @@ class Sweeper:
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(seen) - len(ledger), namespace)
 
         actions = decide(ledger, sight, runs, self.rules, now)
+        lost = {action.run.id for action in actions if action.rule == "lost-runs"}
+        waiting = self.prefect.waiting(lost) if lost else set()
+        actions = [action for action in actions if not (action.run and action.run.id in waiting)]
         before_this = self.useless.get(namespace, {})
         since = self.useless[namespace] = {item.uid: before_this.get(item.uid, now) for action in actions for item in action.dask}
         actions = [action for action in actions if all(now - since[item.uid] >= self.delay_of(action) for item in action.dask)]
