@@ -197,6 +197,22 @@ class Histories(RuleBasedStateMachine):
                 self.processes[run_id] = "elsewhere"
                 self.live(run_id)
 
+    @rule(job=jobs)
+    def agent_retries(self, job):
+        self.retry(job)
+
+    def retry(self, job):
+        """The time of a task has come: a run that is Running gets another Job, and no other state."""
+        run_id = self.run_of(job)
+        tasks = self.world.runs[run_id]["tasks"]
+        if self.world.runs[run_id]["state"] == "Running" and run_id not in self.processes and tasks[1]["state"] == "Retrying":
+            tasks[1]["state"] = "Submitted"
+            again = self.world.submit(run_id, again=True)
+            self.ours[again["metadata"]["uid"]] = run_id
+            self.pod(again, "Pending")["status"] = {"phase": "Running"}
+            self.processes[run_id] = "pod"
+            self.beats[run_id] = self.world.time
+
     @rule(job=jobs, state=st.sampled_from(["Cancelling", "Cancelled", "Failed"]))
     def user_sets(self, job, state):
         run_id = self.run_of(job)
@@ -239,12 +255,14 @@ class Histories(RuleBasedStateMachine):
     )
     def sweep_while_something_happens(self, job, which, call, what):
         def happen():
-            if what == "new flow":
+            if what == "new":
                 new = self.submit_run(self.world.schedule(tasks=2))
                 self.start(new)
                 self.make_dask_cluster(new)
             elif what == "starts":
                 self.start(job)
+            elif what == "retries":
+                self.retry(job)
             elif what == "dask":
                 self.make_dask_cluster(job)
             elif self.processes.get(self.run_of(job)) == "pod" and self.pod(job, "Running"):

@@ -156,6 +156,28 @@ def test_run_with_a_waiting_task_is_left_alone(waiting):
     assert not any(call.startswith("PATCH") for call in world.calls)
 
 
+def test_run_of_which_a_task_has_waited_is_left_alone_while_its_agent_makes_another_job():
+    """The agent marks the task before it makes the Job, and the sweeper has listed the Jobs before."""
+    world = World()
+    run, job = running(world)
+    world.runs[run]["tasks"][0]["state"] = "Retrying"
+    sweeper = world.sweeper()
+    world.sweep(sweeper)
+    world.delete_job(job)
+    sweep_for(world, sweeper, 900)
+
+    def agent_marks_the_task():
+        world.runs[run]["tasks"][0]["state"] = "Submitted"
+
+    world.pass_time(30)
+    world.faults = {world.calls.index("flow_run"): agent_marks_the_task}
+    world.sweep(sweeper)
+    world.faults = {}
+    world.start(world.pods_of(world.submit(run, again=True))[0])
+    sweep_for(world, sweeper, 600)
+    assert state(world, run) == "Running"
+
+
 def test_run_that_shows_life_is_left_alone():
     world = World()
     run, job = running(world)

@@ -74,9 +74,10 @@ class World:
     def beat(self, run_id):
         self.runs[run_id]["heartbeat"] = self.stamp()
 
-    def submit(self, run_id, on_eviction="", stamped=True, kept=False, deadline=None, said=None):
-        """A Job, as the agent makes and the launcher stamps it, and its pod."""
-        self.set(run_id, "Submitted")
+    def submit(self, run_id, on_eviction="", stamped=True, kept=False, deadline=None, said=None, again=False):
+        """A Job, as the agent makes and the launcher stamps it, and its pod; once more for a run of which a task waited."""
+        if not again:
+            self.set(run_id, "Submitted")
         labels = {"prefect.io/flow_run_id": run_id}
         if stamped:
             labels["cdk8s-prefect/job-template"] = "prefect-job-template"

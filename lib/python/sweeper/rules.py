@@ -1,7 +1,7 @@
 """What a sweeper makes of what it sees. Nothing here talks to anybody; times are in seconds since the epoch, by the sweeper's clock."""
 
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set
 
 
 class Rules(NamedTuple):
@@ -83,8 +83,10 @@ class Entry(NamedTuple):
     # The Job makes no more pods, or is gone, and no pod of it is left that runs.
     gone: bool = False
     version: int = 0
-    # Only of a run whose Job is gone: something may still show life, on a node that Kubernetes has lost.
+    # Only of a run whose Job is gone: something may still show life, on a node that Kubernetes has lost; or a task of it waits, for which
+    # the agent makes another Job when it is time, without a change of the run's own state.
     heartbeat: Optional[str] = None
+    waiting: bool = False
     # Since when it is as it is here.
     since: float = 0
     # The rule by which a sweeper last set out to end the run, and when: another one then waits, and one that is killed goes on.
@@ -114,8 +116,8 @@ class Action(NamedTuple):
     pod: Optional[Pod] = None
 
 
-def remember(ledger: Ledger, sight: Sight, runs: Dict[str, Run], now: float) -> Ledger:
-    """The ledger after a look."""
+def remember(ledger: Ledger, sight: Sight, runs: Dict[str, Run], waiting: Set[str], now: float) -> Ledger:
+    """The ledger after a look, at flow runs of which some have a task that waits."""
     alive = {pod.job_uid for pod in sight.pods if not pod.finished}
     with_dask = {job_of(pod) for pod in map(flow_pod_of, sight.dask) if pod}
     # The youngest of those that may still run, else the youngest.
@@ -134,11 +136,12 @@ def remember(ledger: Ledger, sight: Sight, runs: Dict[str, Run], now: float) -> 
             continue
         seen = Entry(job.name, job.uid, job.on_eviction, job.deadline) if job else old
         gone = seen.uid not in alive and (job is None or job.finished)
-        seen = seen._replace(gone=gone, version=run.version, heartbeat=run.heartbeat if gone else None, since=now)
+        heartbeat = run.heartbeat if gone else None
+        seen = seen._replace(gone=gone, version=run.version, heartbeat=heartbeat, waiting=gone and run_id in waiting, since=now)
         if old and old.gone and gone and is_taken_up(old, run):
             seen = old
         elif old:
-            same = (seen.gone, seen.version, seen.heartbeat) == (old.gone, old.version, old.heartbeat)
+            same = all(getattr(seen, field) == getattr(old, field) for field in ("gone", "version", "heartbeat", "waiting"))
             rule = old.rule if run.finished or run.version == old.version else None
             seen = seen._replace(since=old.since if same else now, rule=rule, claimed=old.claimed if rule else 0)
         if not run.finished or job or seen.uid in alive or seen.job in with_dask:
@@ -187,7 +190,7 @@ def of_run(entry: Entry, run: Run, jobs: List[Job], pods: Dict[Optional[str], Li
     elif run.state not in ("Submitted", "Running"):
         return
     elif entry.gone:
-        if due(rules.lost_runs, age) and run.version == entry.version:
+        if due(rules.lost_runs, age) and run.version == entry.version and not entry.waiting:
             yield lost(entry, run, pods.get(entry.uid, []))
     else:
         active = [job for job in jobs if is_active(job)]

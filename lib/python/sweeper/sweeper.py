@@ -39,17 +39,16 @@ class Sweeper:
         with_dask = self.rules.finished_dask_workers is not None or self.rules.orphaned_dask_clusters is not None
         sight = self.kubernetes.look(namespace, with_dask)
         runs = self.prefect.runs({job.run_id for job in sight.jobs} | set(before))
+        gone = {run_id for run_id, entry in before.items() if entry.gone and run_id in runs and not runs[run_id].finished}
+        waiting = self.prefect.waiting(gone) if gone else set()
         now = int(self.now())
-        seen = remember(before, sight, runs, now)
+        seen = remember(before, sight, runs, waiting, now)
         ledger = fitting(seen, before)
         if len(ledger) < len(seen):
             self.signs.count("errors", "ledger")
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(seen) - len(ledger), namespace)
 
         actions = decide(ledger, sight, runs, self.rules, now)
-        lost = {action.run.id for action in actions if action.rule == "lost-runs"}
-        waiting = self.prefect.waiting(lost) if lost else set()
-        actions = [action for action in actions if not (action.run and action.run.id in waiting)]
         before_this = self.useless.get(namespace, {})
         since = self.useless[namespace] = {item.uid: before_this.get(item.uid, now) for action in actions for item in action.dask}
         actions = [action for action in actions if all(now - since[item.uid] >= self.delay_of(action) for item in action.dask)]
