@@ -173,6 +173,7 @@ def test_run_of_which_a_task_has_waited_is_left_alone_while_its_agent_makes_anot
     world.faults = {world.calls.index("flow_run"): agent_marks_the_task}
     world.sweep(sweeper)
     world.faults = {}
+    assert state(world, run) == "Running"
     world.start(world.pods_of(world.submit(run, again=True))[0])
     sweep_for(world, sweeper, 600)
     assert state(world, run) == "Running"
