@@ -119,7 +119,7 @@ cluster.testWith('hostAddress')('after each fault, nothing is left and no run is
   ]);
   over = true;
   await killing;
-  console.log(
+  console.info(
     FAULTS.map(
       ({ name, grace }, i) =>
         `${name}: stock ${describeOutcome(left[i]?.outcome as Outcome)} | ${ended[i]?.seconds} s (grace ${grace}) ${describeOutcome(ended[i]?.outcome as Outcome)}`,

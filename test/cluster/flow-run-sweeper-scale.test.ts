@@ -131,7 +131,7 @@ cluster.testWith('auditLog')(`a pass over ${JOBS} Jobs and ${PODS} pods takes pa
   const stockCallsBefore = prefect.server.calls.length;
   const stockSeconds = await stockPass(stock);
   const stockCalls = prefect.server.calls.length - stockCallsBefore;
-  console.log(
+  console.info(
     `sweeper, ${JOBS} Jobs and ${PODS} pods: ${seconds} s, ${mebibytes.toFixed(0)} MiB, ${kubernetesCalls} + ${prefectCalls} calls; ` +
       `manage_jobs of the stock agent, ${STOCK_JOBS} Jobs: ${stockSeconds} s, ${stockCalls} GraphQL calls`,
   );

@@ -126,17 +126,15 @@ class Kubernetes:
         item = self.call("GET", KINDS["ConfigMap"][1].format(namespace) + "/" + name)
         return {run_id: entry_of(text) for run_id, text in (item.get("data") or {}).items()}, item["metadata"]["resourceVersion"]
 
-    def write_ledger(self, namespace: str, name: str, before: Ledger, after: Ledger, version: str) -> str:
-        """Changes what differs, unless somebody else has changed it since that version. Gives the version that it has then."""
+    def write_ledger(self, namespace: str, name: str, before: Ledger, after: Ledger, version: str) -> None:
+        """Changes what differs, unless somebody else has changed it since that version."""
         data = {}  # type: Dict[str, Optional[str]]
         for run_id in set(before) | set(after):
             if before.get(run_id) != after.get(run_id):
                 data[run_id] = written(after[run_id]) if run_id in after else None
-        if not data:
-            return version
-        body = {"metadata": {"resourceVersion": version}, "data": data}
-        path = KINDS["ConfigMap"][1].format(namespace) + "/" + name
-        return self.call("PATCH", path, body, "application/merge-patch+json")["metadata"]["resourceVersion"]
+        if data:
+            body = {"metadata": {"resourceVersion": version}, "data": data}
+            self.call("PATCH", KINDS["ConfigMap"][1].format(namespace) + "/" + name, body, "application/merge-patch+json")
 
 
 def written(entry: Entry) -> str:
