@@ -229,7 +229,7 @@ class Kubernetes(clients.Kubernetes):
         start = int(query.get("continue") or 0)
         end = start + query["limit"]
         metadata = {"continue": str(end)} if end < len(items) else {}
-        return {"items": items[start:end], "metadata": metadata}
+        return {"items": items[start:end] or None, "metadata": metadata}
 
 
 class Prefect:

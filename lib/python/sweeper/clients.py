@@ -73,7 +73,8 @@ class Kubernetes:
     def list(self, kind: str, namespace: str, **query: Any) -> Iterator[Dict[str, Any]]:
         while True:
             page = self.call("GET", KINDS[kind][1].format(namespace), limit=KUBERNETES_PAGE, **query)
-            yield from page["items"]
+            # Of metadata, none are null.
+            yield from page["items"] or []
             query["continue"] = page["metadata"].get("continue")
             if not query["continue"]:
                 return
