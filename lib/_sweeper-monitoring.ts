@@ -4,7 +4,7 @@ import { PrometheusRule, PrometheusRuleSpecGroupsRulesExpr, ServiceMonitor } fro
 import { checkDnsLabel, checkLabels } from './_checks';
 import { addObject } from './_object';
 import { refuseOwn } from './_pod';
-import type { Where } from './_refuse';
+import { refuse, type Where } from './_refuse';
 import type { SweeperMetrics } from './sweeper-options';
 
 interface SweeperMonitoringProps extends SweeperMetrics {
@@ -25,9 +25,17 @@ export function renderIngress(where: Where, { scraperNamespace }: SweeperMetrics
   return [{ ...(from && { from }), ports: [{ protocol: 'TCP', port: k8s.IntOrString.fromNumber(port) }] }];
 }
 
-export function checkMonitoringLabels(where: Where, labels: Record<string, string>, own: Record<string, string>): void {
+export function checkMonitoring(where: Where, { labels = {} }: SweeperMetrics, name: string, own: Record<string, string>): void {
   checkLabels(where, 'metrics.labels', labels);
   refuseOwn(where, 'metrics.labels', labels, own);
+  if (!/^[a-z]/.test(name)) {
+    refuse(where, {
+      prop: 'resourceName',
+      value: name,
+      allowed: 'must begin with a letter with metrics: it names a Service',
+      remedy: 'choose such a name',
+    });
+  }
 }
 
 /** What tells Prometheus where the metrics of a sweeper are, and when to alert. */

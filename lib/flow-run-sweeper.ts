@@ -12,7 +12,7 @@ import { renderEgress } from './_network';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
 import { verbatimPodFields } from './_pod';
 import { refuse } from './_refuse';
-import { checkMonitoringLabels, renderIngress, SweeperMonitoring } from './_sweeper-monitoring';
+import { checkMonitoring, renderIngress, SweeperMonitoring } from './_sweeper-monitoring';
 import { checkRules, type Rules, renderRuleArgs, rightsOf } from './_sweeper-rules';
 import type { ContainerOptions } from './container-options';
 import type { EgressRule } from './network';
@@ -170,7 +170,7 @@ export class FlowRunSweeper extends Construct {
     const labels = { ...recommendedLabels('flow-run-sweeper', this.resourceName), ...selector };
     const metadata = { name: this.resourceName, labels };
     const programName = `${this.resourceName}-${createHash('sha256').update(JSON.stringify(PROGRAM)).digest('hex').slice(0, 8)}`;
-    checkMonitoringLabels(this, props.metrics?.labels ?? {}, labels);
+    if (props.metrics) checkMonitoring(this, props.metrics, this.resourceName, labels);
     // Rendered before any object is added: a prop that is refused leaves none behind.
     const template = this.renderPodTemplate(props, namespace, rules, labels, programName);
     const verbatim = verbatimPodFields(this, props);

@@ -210,6 +210,7 @@ describe('refuses', () => {
       { metrics: { labels: { app: 'x' } } },
       'metrics.labels is "app": it must not be one that the construct sets itself',
     ],
+    ['a name that no Service can have', { resourceName: '1st', metrics: {} }, 'resourceName is "1st": it must begin with a letter'],
     ['containers', { podSpec: { containers: [] } }, 'podSpec.containers must not be set in podSpec'],
   ];
   test.each(cases)('%s', (_, props, message) => {
