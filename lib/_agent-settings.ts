@@ -1,5 +1,6 @@
 import { Duration } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
+import { renderApiEnv } from './_api-access';
 import { checkAgentLabels, checkLongText, checkText, checkUuid } from './_checks';
 import { checkFlowEnvName } from './_flow-env';
 import { refuse, type Where } from './_refuse';
@@ -41,9 +42,7 @@ export function renderAgentEnv(where: Where, props: AgentSettings, api: PrefectA
     { name: 'NAMESPACE', value: flowNamespace },
     // To the letter: "false" would be true. What --disable-job-deletion does depends on the release of click.
     ...((props.deleteFinishedJobs ?? true) ? [] : [{ name: 'DELETE_FINISHED_JOBS', value: 'False' }]),
-    { name: 'PREFECT__BACKEND', value: api.backend },
-    { name: 'PREFECT__CLOUD__API', value: api.url },
-    ...(api.tenantId === undefined ? [] : [{ name: 'PREFECT__CLOUD__TENANT_ID', value: api.tenantId }]),
+    ...renderApiEnv(api),
     { name: 'PREFECT__CLOUD__AGENT__KUBERNETES_KEEP_ALIVE', value: String(props.kubernetesKeepAlive ?? true) },
     ...(props.requestTimeout === undefined ? [] : [{ name: 'PREFECT__CLOUD__REQUEST_TIMEOUT', value: String(requestTimeout.toSeconds()) }]),
     ...(props.logFormat === undefined ? [] : [{ name: 'PREFECT__LOGGING__FORMAT', value: configString(props.logFormat) }]),
@@ -98,12 +97,17 @@ const REFUSED_CONFIG_KEYS = new Set(
   ).split(' '),
 );
 
-/** Refuses what Prefect would refuse, ignore, or take from two places. Prefect reads the names of its variables in any case. */
+/** Refuses what the agent would refuse, ignore, or take from two places. */
 export function checkAgentEnv(where: Where, names: string[]): void {
+  checkPrefectEnv(where, names, OWNED_ENV);
+}
+
+/** Refuses names that have a prop, and those that no program of Prefect starts with. Prefect reads the names of its variables in any case. */
+export function checkPrefectEnv(where: Where, names: string[], ownedEnv: Record<string, string>): void {
   for (const name of names) {
     const owned = name.startsWith('PREFECT__') ? name.toUpperCase() : name;
-    const remedy = OWNED_ENV[owned];
-    if (Object.hasOwn(OWNED_ENV, owned) && remedy !== undefined)
+    const remedy = ownedEnv[owned];
+    if (Object.hasOwn(ownedEnv, owned) && remedy !== undefined)
       refuse(where, { prop: `env.${name}`, allowed: 'must not be set in env', remedy });
     const key = name.startsWith('PREFECT__')
       ? name

@@ -12,6 +12,7 @@ export interface AgentView {
   readonly flowEnvVars: Record<string, string>;
   readonly flowLevel: string;
   readonly sendFlowRunLogs: boolean;
+  readonly deleteFinishedJobs: boolean;
   /** Version of Prefect that the agent runs, as numbers. */
   readonly version: number[];
 }
@@ -44,6 +45,7 @@ export function effectiveJob(template: FlowJob, run: FlowRun, agent: AgentView):
   job.metadata.name = `${prefix.slice(0, 48)}-${identifier}`;
   // The launcher's labels are those of the agent's template; a flow's own template may say otherwise.
   const stamps = Object.fromEntries(Object.entries(template.metadata.labels ?? {}).filter(([key]) => key.startsWith('cdk8s-prefect/')));
+  if (!agent.deleteFinishedJobs) stamps['cdk8s-prefect/finished-jobs'] = 'keep';
   for (const metadata of [job.metadata, job.spec.template.metadata]) metadata.labels = { ...stamps, ...metadata.labels, ...labels };
 
   const pod = job.spec.template.spec;

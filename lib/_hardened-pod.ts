@@ -40,6 +40,9 @@ const SERVICE_ACCOUNT_TOKEN: Omit<k8s.Volume, 'name'> = {
   },
 };
 
+/** Read-only volumes, by name. */
+export type PodFiles = Record<string, { readonly mountPath: string; readonly source: Omit<k8s.Volume, 'name'> }>;
+
 /** What a construct brings to its pod, beside what its user says. */
 interface HardenedPod {
   /** Name of the one container. */
@@ -49,8 +52,7 @@ interface HardenedPod {
   readonly annotations: Record<string, string>;
   readonly args: string[];
   readonly env: k8s.EnvVar[];
-  /** Read-only volumes, by name. */
-  readonly files: Record<string, { readonly mountPath: string; readonly source: Omit<k8s.Volume, 'name'> }>;
+  readonly files: PodFiles;
   readonly resources: ContainerResources;
   readonly livenessProbe: k8s.Probe;
   readonly readinessProbe: k8s.Probe;

@@ -5,20 +5,25 @@ import { checkConfigMapSize, checkDnsLabel } from './_checks';
 import { FlowDask } from './_dask-files';
 import { type FlowJob, renderFlowJob } from './_flow-job';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
-import { refuse } from './_refuse';
 import { stringifyYaml } from './_yaml';
 import type { FlowJobProps } from './flow-job-props';
 
-/** What becomes of a flow run whose pod has to leave its node. */
+/**
+ * What becomes of a flow run whose pod has to leave its node. `FAIL` and `RUN_AGAIN` are labels of the Job that a `FlowRunSweeper` for
+ * its namespace carries out, about two minutes later: without one they change nothing.
+ */
 export enum EvictionPolicy {
   /**
    * The pod is not evicted: autoscalers and drains wait for the flow. A drain waits until it is given up; a node that is lost, or a
-   * spot instance that is taken back, takes the flow with it.
+   * spot instance that is taken back, takes the flow with it, as with `FAIL`.
    */
   PROTECT = 'protect',
   /** The run is set to Failed, with the reason. Needs a `FlowRunSweeper`. */
   FAIL = 'fail',
-  /** The run is scheduled again. Its tasks should be idempotent. Needs a `FlowRunSweeper`. */
+  /**
+   * The run is scheduled again; tasks that had succeeded and whose results are kept are not run again. Those that ran should be
+   * idempotent. Needs a `FlowRunSweeper`.
+   */
   RUN_AGAIN = 'run-again',
 }
 
@@ -39,7 +44,7 @@ export interface FlowJobTemplateProps extends FlowJobProps {
   /**
    * What becomes of a flow run whose pod has to leave its node.
    *
-   * @default - what Prefect makes of it: the run stays Running until its heartbeat is missed
+   * @default - the run stays Running until its heartbeat is missed; with a `FlowRunSweeper`, as `EvictionPolicy.FAIL`
    */
   readonly onEviction?: EvictionPolicy;
   /**
@@ -103,14 +108,6 @@ export class FlowJobTemplate extends Construct {
     this.namespace = namespaceOf(this);
     this.flowNamespace = checkDnsLabel(this, 'flowNamespace', props.flowNamespace ?? this.namespace);
     this.configMapName = checkDnsLabel(this, 'resourceName', props.resourceName ?? 'prefect-job-template');
-    if (props.onEviction === EvictionPolicy.FAIL || props.onEviction === EvictionPolicy.RUN_AGAIN) {
-      refuse(this, {
-        prop: 'onEviction',
-        value: props.onEviction,
-        allowed: 'must be EvictionPolicy.PROTECT: a FlowRunSweeper carries out the others, and this release has none',
-        remedy: 'leave it out, or protect the flow runs',
-      });
-    }
     const stamp = {
       'cdk8s-prefect/job-template': this.configMapName,
       ...(props.onEviction && { 'cdk8s-prefect/on-eviction': props.onEviction }),

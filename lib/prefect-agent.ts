@@ -5,6 +5,7 @@ import { type ApiObject, Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkAgentEnv, renderAgentArgs, renderAgentEnv } from './_agent-settings';
+import { renderApiKeyArgs, renderApiKeyFile } from './_api-access';
 import { checkDnsLabel, checkDnsSubdomain } from './_checks';
 import { type AgentView, effectiveJob } from './_effective-job';
 import { renderHardenedPod } from './_hardened-pod';
@@ -156,6 +157,7 @@ export class PrefectAgent extends Construct {
       flowEnvVars: props.flowEnvVars ?? {},
       flowLevel: props.debug?.flowLevel ?? LogLevel.INFO,
       sendFlowRunLogs: props.sendFlowRunLogs ?? true,
+      deleteFinishedJobs: props.deleteFinishedJobs ?? true,
       version: parseVersion(this, props),
     };
     this.jobTemplate =
@@ -222,7 +224,8 @@ export class PrefectAgent extends Construct {
         'python3',
         '/etc/prefect/launcher/launcher.py',
         '--signs=/tmp',
-        ...(api.apiKey ? ['--api-key-file=/etc/prefect/api-key/key', `--api-key-secret=${api.apiKey.name}/${api.apiKey.key}`] : []),
+        ...renderApiKeyArgs(api),
+        ...(api.apiKey ? [`--api-key-secret=${api.apiKey.name}/${api.apiKey.key}`] : []),
         'agent',
         'kubernetes',
         'start',
@@ -236,12 +239,7 @@ export class PrefectAgent extends Construct {
       files: {
         launcher: { mountPath: '/etc/prefect/launcher', source: { configMap: { name: launcherName } } },
         'job-template': { mountPath: '/etc/prefect/job-template', source: { configMap: { name: jobTemplateName } } },
-        ...(api.apiKey && {
-          'api-key': {
-            mountPath: '/etc/prefect/api-key',
-            source: { secret: { secretName: api.apiKey.name, items: [{ key: api.apiKey.key, path: 'key' }] } },
-          },
-        }),
+        ...renderApiKeyFile(api),
         ...(debug && { config: { mountPath: '/etc/prefect/config', source: { configMap: { name: debug.configMapName } } } }),
       },
       resources: props.resources ?? DEFAULT_RESOURCES,

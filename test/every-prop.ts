@@ -1,6 +1,7 @@
 import { type Chart, Duration, Size } from 'cdk8s';
 import {
   ConfigMapKeyRef,
+  type ContainerOptions,
   Cpu,
   DaskDeployMode,
   type DaskWorkerPolicy,
@@ -9,7 +10,9 @@ import {
   EnvValue,
   type FlowJobProps,
   FlowJobTemplate,
+  type FlowRunSweeperProps,
   ImagePullPolicy,
+  type PodOptions,
   PodSecurity,
   type PrefectAgentProps,
   PrefectApi,
@@ -93,8 +96,26 @@ export const everyStockFlag: Required<StockPrefectAgentProps> = {
   backend: PrefectBackend.SERVER,
 };
 
+export const everyContainerProp: Required<ContainerOptions & PodOptions> = {
+  image: 'registry.example:5000/prefect:42@sha256:0000000000000000000000000000000000000000000000000000000000000000',
+  imagePullPolicy: ImagePullPolicy.IF_NOT_PRESENT,
+  env: { REGION: EnvValue.of('north') },
+  volumes: { team: Volume.fromConfigMap('team-files', { mountPath: '/etc/team' }) },
+  proxy: { url: 'http://proxy.example:3128', noProxy: ['.example.com'] },
+  certificateAuthorities: ConfigMapKeyRef.of('team-ca', 'bundle.pem'),
+  podLabels: { team: 'data' },
+  podAnnotations: { 'example.com/owner': 'data' },
+  nodeSelector: { 'kubernetes.io/arch': 'amd64' },
+  tolerations: [{ key: 'dedicated', value: 'prefect', effect: TaintEffect.NO_EXECUTE, tolerationSeconds: Duration.minutes(5) }],
+  affinity: { nodeAffinity: {} },
+  priorityClassName: 'high',
+  imagePullSecrets: ['registry'],
+  podSpec: { hostAliases: [{ ip: '192.0.2.1', hostnames: ['prefect.example'] }] },
+};
+
 export function everyAgentProp(chart: Chart): Required<PrefectAgentProps> {
   return {
+    ...everyContainerProp,
     api: PrefectApi.cloud({
       apiKey: SecretKeyRef.of('team-key', 'token'),
       tenantId: '11111111-2222-3333-4444-555555555555',
@@ -113,23 +134,27 @@ export function everyAgentProp(chart: Chart): Required<PrefectAgentProps> {
     debug: new DebugConfig(chart, 'Debug'),
     logFormat: '%(levelname)s %(message)s',
     resourceName: 'team-agent',
-    image: 'registry.example:5000/prefect:42@sha256:0000000000000000000000000000000000000000000000000000000000000000',
-    imagePullPolicy: ImagePullPolicy.IF_NOT_PRESENT,
     prefectVersion: '1.2.4',
     serviceAccountName: 'team-account',
     resources: { cpuLimit: Cpu.units(0.5), memoryLimit: Size.gibibytes(1) },
-    env: { REGION: EnvValue.of('north') },
-    volumes: { team: Volume.fromConfigMap('team-files', { mountPath: '/etc/team' }) },
-    proxy: { url: 'http://proxy.example:3128', noProxy: ['.example.com'] },
-    certificateAuthorities: ConfigMapKeyRef.of('team-ca', 'bundle.pem'),
     egress: [{ cidr: '10.0.0.0/8', ports: [443] }],
-    podLabels: { team: 'data' },
-    podAnnotations: { 'example.com/owner': 'data' },
-    nodeSelector: { 'kubernetes.io/arch': 'amd64' },
-    tolerations: [{ key: 'dedicated', value: 'prefect', effect: TaintEffect.NO_EXECUTE, tolerationSeconds: Duration.minutes(5) }],
-    affinity: { nodeAffinity: {} },
-    priorityClassName: 'high',
-    imagePullSecrets: ['registry'],
-    podSpec: { hostAliases: [{ ip: '192.0.2.1', hostnames: ['prefect.example'] }] },
   };
 }
+
+export const everySweeperProp: Required<FlowRunSweeperProps> = {
+  ...everyContainerProp,
+  api: PrefectApi.server({ url: 'http://prefect.example:4200', tenantId: '11111111-2222-3333-4444-555555555555' }),
+  namespaces: ['flows', 'prefect'],
+  interval: Duration.minutes(1),
+  dryRun: true,
+  finishedJobs: { after: Duration.minutes(10) },
+  cancellingRuns: { enabled: true },
+  unstartableJobs: { after: Duration.minutes(20) },
+  lostRuns: { after: Duration.minutes(2) },
+  finishedDaskWorkers: { enabled: false },
+  orphanedDaskClusters: { enabled: true, after: Duration.seconds(0) },
+  metrics: { scraperNamespace: 'monitoring', serviceMonitor: true, prometheusRule: true, labels: { release: 'kube-prometheus' } },
+  resourceName: 'team-sweeper',
+  resources: { cpuLimit: Cpu.units(0.5), memoryLimit: Size.gibibytes(1) },
+  egress: [{ cidr: '10.0.0.0/8', ports: [443] }],
+};

@@ -18,3 +18,14 @@ test('the hardened step of the adoption replaces each object of the stock one', 
   const identities = (app: string) => synthApp(app).map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`);
   expect(identities('examples/adoption/hardened.ts')).toEqual(expect.arrayContaining(identities('examples/adoption/stock.ts')));
 });
+test('the dashboard and the alerts ask for metrics that the sweeper has', () => {
+  const manifests = synthApp('examples/sweeper/main.ts');
+  const dashboard = manifests.find(({ metadata }) => metadata.labels?.grafana_dashboard).data['prefect-flow-run-sweeper.json'];
+  const alerts = JSON.stringify(manifests.find(({ kind }) => kind === 'PrometheusRule').spec);
+  const asked = new Set(`${JSON.stringify(JSON.parse(dashboard))} ${alerts}`.match(/flow_run_sweeper_\w+/g));
+  const signs = manifests.find(({ immutable, data }) => immutable && data['signs.py']).data['signs.py'];
+  const counters = [...signs.matchAll(/^ {8}"(\w+)": \("/gm)].map(([, name]) => `flow_run_sweeper_${name}_total`);
+  const others = signs.match(/flow_run_sweeper_\w+(?=[ "])/g);
+  expect(asked.size).toBeGreaterThanOrEqual(6);
+  for (const metric of asked) expect([...counters, ...others]).toContain(metric);
+});

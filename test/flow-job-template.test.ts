@@ -166,7 +166,6 @@ describe('refuses', () => {
       'initContainers[0].volumeMounts is "": it must be an absolute path',
     ],
     ['a deadline of nothing', { activeDeadline: Duration.seconds(0) }, 'activeDeadline is "0 s": it must be a whole number of seconds'],
-    ['what a sweeper would do', { onEviction: EvictionPolicy.RUN_AGAIN }, 'onEviction is "run-again": it must be EvictionPolicy.PROTECT'],
     [
       'a label of the Job that is ours',
       { jobLabels: { 'cdk8s-prefect/job-template': 'x' } },

@@ -6,7 +6,7 @@ usage: launcher.py --signs DIRECTORY [--api-key-file FILE --api-key-secret NAME/
 ready to run?". The agent's own /api/health answers even when its loop is stuck, so it proves neither.
 
 In every Job the API key becomes a reference to the Secret, and the labels `cdk8s-prefect/...` of the agent's Job template are
-added, also where a flow brings a template of its own.
+added, also where a flow brings a template of its own; and one that says so if the agent keeps finished Jobs.
 """
 
 import argparse
@@ -86,10 +86,12 @@ def mend_jobs(api_key_secret: Optional[str]) -> None:
                     del entry["value"]
                     entry["valueFrom"] = {"secretKeyRef": {"name": name, "key": key}}
         template = yaml.safe_load(Path(self.job_template_path).read_text())
-        for label, value in template["metadata"].get("labels", {}).items():
-            if label.startswith("cdk8s-prefect/"):
-                job["metadata"]["labels"].setdefault(label, value)
-                job["spec"]["template"]["metadata"]["labels"].setdefault(label, value)
+        labels = {label: value for label, value in template["metadata"].get("labels", {}).items() if label.startswith("cdk8s-prefect/")}
+        if not self.delete_finished_jobs:
+            labels["cdk8s-prefect/finished-jobs"] = "keep"
+        for label, value in labels.items():
+            job["metadata"]["labels"].setdefault(label, value)
+            job["spec"]["template"]["metadata"]["labels"].setdefault(label, value)
         return job
 
     KubernetesAgent.generate_job_spec = generate_job_spec

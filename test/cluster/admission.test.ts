@@ -11,12 +11,13 @@ import {
   EvictionPolicy,
   FlowJobTemplate,
   FlowRunJob,
+  FlowRunSweeper,
   PrefectAgent,
   PrefectApi,
   StockPrefectAgent,
 } from '../../lib';
 import { apps, synthApp } from '../apps';
-import { everyAgentProp, everyDaskProp, everyFlowJobProp, everyStockFlag } from '../every-prop';
+import { everyAgentProp, everyDaskProp, everyFlowJobProp, everyStockFlag, everySweeperProp } from '../every-prop';
 import { Tally } from '../oracle/generate';
 import type { Manifest } from '../support';
 import {
@@ -30,7 +31,9 @@ import {
   rbacProps,
   runJobProps,
   type StockProps,
+  type SweeperProps,
   stockProps,
+  sweeperProps,
   type TemplateProps,
   templateProps,
 } from './admission/props';
@@ -99,6 +102,7 @@ describe.each([
   onSite('what the snapshots pin is admitted, with every prop at once', async () => {
     const chart = chartIn(site.namespace);
     new PrefectAgent(chart, 'Agent', everyAgentProp(chart));
+    new FlowRunSweeper(chart, 'Sweeper', { ...everySweeperProp, namespaces: [site.namespace, site.flowNamespace] });
     const everyProp = everyFlowJobProp(new DaskWorkerPolicy(chart, 'Dask', everyDaskProp));
     new FlowJobTemplate(chart, 'Template', { ...everyProp, resourceName: 'every-prop', onEviction: EvictionPolicy.PROTECT });
     new FlowRunJob(chart, 'Run', { ...everyProp, api: server, flowRunId: '1a2b3c4d-2222-3333-4444-555555555555' });
@@ -156,6 +160,14 @@ describe.each([
       const chart = chartIn(site.pods[level]);
       new FlowRunJob(chart, 'Run', props);
       return admitting(Testing.synth(chart), level);
+    }),
+  );
+
+  onSite('FlowRunSweeper, of 500 sets of props', () =>
+    everySet('FlowRunSweeper', sweeperProps, 500, (spec) => {
+      const chart = chartIn(site.namespace);
+      new FlowRunSweeper(chart, 'Sweeper', { ...made<SweeperProps>(spec), namespaces: [site.namespace, site.flowNamespace] });
+      return admitting(Testing.synth(chart), 'restricted');
     }),
   );
 

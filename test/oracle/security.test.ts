@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Chart, YamlOutputType } from 'cdk8s';
-import { PrefectAgent, PrefectApi, SecretKeyRef, StockPrefectAgent } from '../../lib';
+import { FlowRunSweeper, PrefectAgent, PrefectApi, SecretKeyRef, StockPrefectAgent } from '../../lib';
 import waivers from './waivers.json';
 
 const CHECKOV = ['node', 'scripts/with-python.mjs', 'checkov', 'checkov'];
@@ -12,13 +12,10 @@ const KUBE_SCORE = ['go', 'run', 'github.com/zegl/kube-score/cmd/kube-score@v1.2
 const folder = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const hardened = synth('hardened', (chart) => {
-  new PrefectAgent(chart, 'Agent', {
-    api: PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') }),
-    labels: ['kube'],
-    image: `prefecthq/prefect:1.4.1-python3.9@sha256:${'0'.repeat(64)}`,
-  });
-});
+const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
+const image = `prefecthq/prefect:1.4.1-python3.9@sha256:${'0'.repeat(64)}`;
+const hardened = synth('hardened', (chart) => new PrefectAgent(chart, 'Agent', { api, labels: ['kube'], image }));
+const sweeper = synth('sweeper', (chart) => new FlowRunSweeper(chart, 'Sweeper', { api, image }));
 const stock = synth('stock', (chart) => {
   new StockPrefectAgent(chart, 'Agent', { key: 'secret', labels: ['kube'], rbac: true });
 });
@@ -61,10 +58,16 @@ function kubeScore(file: string): string[] {
 
 const waived = (tool: string) => waivers.filter((waiver) => waiver.tool === tool).map(({ rule }) => rule);
 
-describe('the hardened agent', () => {
-  test('has nothing for checkov but the waivers', () => expect(checkov(hardened)).toEqual(waived('checkov')));
-  test('has nothing critical for kube-score but the waivers', () => expect(kubeScore(hardened)).toEqual(waived('kube-score')));
-  test('needs at most 3 waivers, each with a reason', () => {
+describe.each([
+  ['the hardened agent', hardened],
+  ['the sweeper', sweeper],
+])('%s', (_, file) => {
+  test('has nothing for checkov but the waivers', () => expect(checkov(file)).toEqual(waived('checkov')));
+  test('has nothing critical for kube-score but the waivers', () => expect(kubeScore(file)).toEqual(waived('kube-score')));
+});
+
+describe('the waivers', () => {
+  test('are at most 3, each with a reason', () => {
     expect(waivers.length).toBeLessThanOrEqual(3);
     expect(waivers.filter(({ reason }) => reason.length < 20)).toEqual([]);
   });

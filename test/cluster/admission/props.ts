@@ -11,6 +11,7 @@ import {
   type FlowJobTemplateProps,
   type FlowRun,
   type FlowRunJobProps,
+  type FlowRunSweeperProps,
   ImagePullPolicy,
   type InitContainer,
   LogLevel,
@@ -22,6 +23,8 @@ import {
   type PrefectCloudOptions,
   type PrefectServerOptions,
   type StockPrefectAgentProps,
+  type SweeperMetrics,
+  type SweeperRule,
   TaintEffect,
   type Toleration,
 } from '../../../lib';
@@ -119,6 +122,9 @@ const resourceName = fc.oneof(
   { weight: 1, arbitrary: values.dnsLabel },
 );
 
+const proxy = fc.record({ url, noProxy: optional(fc.array(of('.svc', '10.0.0.0/8', '[::1]:80', '*', 'A.example:1'), { maxLength: 3 })) });
+const egress = fc.array(fc.record({ cidr, ports: optional(fc.array(port, { maxLength: 4 })) }), { maxLength: 4 });
+
 // Left out is what only a test can say: namespaces, and what other constructs make.
 export type AgentProps = Omit<PrefectAgentProps, 'affinity' | 'podSpec' | 'flowNamespace' | 'debug' | 'jobTemplate'>;
 export const agentProps: fc.Arbitrary<Spec<AgentProps>> = some<AgentProps>(
@@ -142,9 +148,44 @@ export const agentProps: fc.Arbitrary<Spec<AgentProps>> = some<AgentProps>(
     resources: values.resources,
     env: values.env,
     volumes: values.volumes,
-    proxy: fc.record({ url, noProxy: optional(fc.array(of('.svc', '10.0.0.0/8', '[::1]:80', '*', 'A.example:1'), { maxLength: 3 })) }),
+    proxy,
     certificateAuthorities: values.configMapKeyRef,
-    egress: fc.array(fc.record({ cidr, ports: optional(fc.array(port, { maxLength: 4 })) }), { maxLength: 4 }),
+    egress,
+  },
+  ['api'],
+);
+
+const rule = (least: number) =>
+  some<SweeperRule>({ enabled: fc.boolean(), after: values.duration(least, MAX_SECONDS) }) as fc.Arbitrary<Spec<SweeperRule>>;
+
+export type SweeperProps = Omit<FlowRunSweeperProps, 'affinity' | 'podSpec' | 'namespaces'>;
+export const sweeperProps: fc.Arbitrary<Spec<SweeperProps>> = some<SweeperProps>(
+  {
+    ...podOptions('sweeper'),
+    api,
+    interval: values.duration(1, 300),
+    dryRun: fc.boolean(),
+    finishedJobs: rule(0),
+    cancellingRuns: rule(0),
+    unstartableJobs: rule(0),
+    lostRuns: rule(60),
+    finishedDaskWorkers: rule(0),
+    orphanedDaskClusters: rule(0),
+    metrics: some<SweeperMetrics>({
+      scraperNamespace: values.dnsLabel,
+      serviceMonitor: fc.boolean(),
+      prometheusRule: fc.boolean(),
+      labels: values.labels,
+    }) as fc.Arbitrary<Spec<SweeperMetrics>>,
+    resourceName,
+    image: values.image,
+    imagePullPolicy: of(...Object.values(ImagePullPolicy)),
+    resources: values.resources,
+    env: values.env,
+    volumes: values.volumes,
+    proxy,
+    certificateAuthorities: values.configMapKeyRef,
+    egress,
   },
   ['api'],
 );

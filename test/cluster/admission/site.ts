@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
 import type { Manifest } from '../../support';
 import type { Admission, ApiServer, Json, KubeObject } from '../harness/api-server';
 import { eventually } from '../harness/eventually';
@@ -13,6 +16,11 @@ const expectedWarnings: [RegExp, string][] = [
     'the labels of nodes are not ours, and some clouds still set these',
   ],
 ];
+
+/** The kinds that are not Kubernetes' own: a dry run of one needs its definition. */
+const definitions: Json[] = parseAllDocuments(
+  readFileSync(join(__dirname, '../../../imports/crds/monitoring.coreos.com.yaml'), 'utf8'),
+).map((document) => document.toJS());
 
 /** One API server, with the namespaces and other objects that a dry run wants to be there. */
 export class Site {
@@ -38,11 +46,24 @@ export class Site {
       ),
     );
     const minor = Number((await api.version()).split('.')[1]);
-    return new Site(api, minor >= 28, namespace, flowNamespace, { restricted, baseline, privileged });
+    const site = new Site(api, minor >= 28, namespace, flowNamespace, { restricted, baseline, privileged });
+    await site.define();
+    return site;
   }
 
   async close(): Promise<void> {
     for (const path of this.ownClasses) await this.api.expect('DELETE', path);
+  }
+
+  /** Adds the definitions that are not there, and leaves them: another run may need them. */
+  private async define(): Promise<void> {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    for (const { spec, metadata } of definitions) {
+      const { status, body } = await this.api.request('POST', path, { metadata, spec });
+      if (status >= 400 && status !== 409) throw new Error(`${metadata.name} could not be defined: ${body.message}`);
+      const served = async () => this.api.expect('GET', `/apis/${spec.group}/v1/namespaces/${this.namespace}/${spec.names.plural}`);
+      await eventually(served, { timeout: 30_000 });
+    }
   }
 
   /** Throws unless each object is admitted, without an unexpected warning. */

@@ -81,6 +81,8 @@ export async function startNode(binaries: Binaries): Promise<void> {
     localStorageCapacityIsolation: false,
     evictionHard: { 'memory.available': '200Mi', 'nodefs.available': '1%', 'imagefs.available': '1%' },
     imageGCHighThresholdPercent: 100,
+    // Several files of tests at once have more than the default of 110; the network of the pods has room for these.
+    maxPods: 240,
     makeIPTablesUtilChains: false,
   });
   const program = (name: string) => join(binaries.kubernetes, name);

@@ -1,0 +1,258 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunRequest } from '../prefect-api/runs';
+import type { Json, KubeObject } from './harness/api-server';
+import type { Namespace } from './harness/namespace';
+import { agentPod, jobsOf, type Prefect } from './prefect';
+
+/** An install: its Prefect API, the namespace of its agent and that of its flow runs. */
+export interface Site {
+  readonly prefect: Prefect;
+  readonly home: Namespace;
+  readonly flows: Namespace;
+}
+
+/** What is left of a flow run, and what became of it. */
+export interface Outcome {
+  readonly objects: string[];
+  readonly state: string;
+}
+
+export interface Fault {
+  readonly name: string;
+  /** How long the sweeper's rule for it waits, in seconds; of the fault's flow run, which is gone or finished then. */
+  readonly grace: number;
+  readonly flow: 'quick' | 'slow' | 'dask_rounds';
+  readonly request?: Partial<RunRequest>;
+  readonly strike: (site: Site, run: string) => Promise<void>;
+}
+
+const FINISHED = ['Success', 'Failed', 'Cancelled'];
+
+const kubernetesRun = (options: Json): Partial<RunRequest> => ({
+  runConfig: { type: 'KubernetesRun', labels: [], __version__: '1.4.1', ...options },
+});
+
+/** A flow's own Job template, such as a namespace that enforces "restricted" admits. */
+const ownTemplate = (container: Json, volumes: Json[] = []) => {
+  const securityContext = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+  const pod = { runAsNonRoot: true, runAsUser: 20000, seccompProfile: { type: 'RuntimeDefault' } };
+  const spec = { restartPolicy: 'Never', securityContext: pod, volumes, containers: [{ name: 'flow', securityContext, ...container }] };
+  return kubernetesRun({ job_template: { apiVersion: 'batch/v1', kind: 'Job', metadata: {}, spec: { template: { spec } } } });
+};
+
+const minutes = { parameters: { seconds: 600 } };
+// The name of each cluster says whose it is; its pods are made from the flow's own V1Pod, which no template reaches. They run as another
+// user than a stock flow, whose home they are sent.
+const dask = (seconds: number) => ({
+  parameters: { seconds },
+  ...kubernetesRun({ env: { DASK_TEMPLATE: 'V1Pod', DASK_WORKERS: '1', DASK_KUBERNETES__NAME: 'dask-{HOSTNAME}-{uuid}', HOME: '/tmp' } }),
+});
+const unschedulable = kubernetesRun({ cpu_request: '1000' });
+
+/** The pod of a flow run, once there is one. */
+async function podOf({ prefect, flows }: Site, run: string): Promise<KubeObject> {
+  return flows.eventually(
+    async () => {
+      const { body } = await prefect.cluster.api.expect(
+        'GET',
+        `/api/v1/namespaces/${flows.name}/pods?labelSelector=prefect.io/flow_run_id=${run}`,
+      );
+      expect(body.items).toHaveLength(1);
+      return body.items[0];
+    },
+    { timeout: 240_000, interval: 2_000 },
+  );
+}
+
+/** The pod of a flow run of which a task is at work. */
+async function podAtWork(site: Site, run: string): Promise<string> {
+  const { prefect, flows } = site;
+  const works = () => {
+    const tasks = prefect.server.run(run).task_runs.filter(({ task, state }) => task.slug.startsWith('wait') && state === 'Running');
+    if (tasks.length === 0) throw new Error(`no task of it is at work: ${prefect.states(run)}\n${prefect.log(run)}`);
+  };
+  await flows.eventually(works, { timeout: 300_000 });
+  return (await podOf(site, run)).metadata.name as string;
+}
+
+const atWork =
+  (strike: (site: Site, pod: string, run: string) => Promise<unknown>): Fault['strike'] =>
+  async (site, run) => {
+    await strike(site, await podAtWork(site, run), run);
+  };
+
+const kill = (signal: string) => (site: Site, pod: string) => site.flows.exec(pod, ['pkill', `-${signal}`, '-f', 'prefect']);
+
+/** Graces of the sweeper in these tests, in seconds. */
+export const GRACE = { finished: 30, cancelling: 30, unstartable: 90, lost: 60, dask: 10 };
+
+export const FAULTS: Fault[] = [
+  { name: 'none: the flow succeeds', grace: GRACE.finished, flow: 'quick', strike: finished },
+  {
+    name: 'a pip package is missing',
+    grace: GRACE.lost,
+    flow: 'quick',
+    request: kubernetesRun({ env: { EXTRA_PIP_PACKAGES: 'no-such-package==1.0', PIP_NO_INDEX: '1' } }),
+    strike: created,
+  },
+  {
+    name: 'the image is missing',
+    grace: GRACE.unstartable,
+    flow: 'quick',
+    request: kubernetesRun({ image: 'registry.example/missing:1' }),
+    strike: created,
+  },
+  {
+    name: 'a Secret is missing',
+    grace: GRACE.unstartable,
+    flow: 'quick',
+    request: ownTemplate({ envFrom: [{ secretRef: { name: 'missing' } }] }),
+    strike: created,
+  },
+  {
+    name: 'a ConfigMap is missing',
+    grace: GRACE.unstartable,
+    flow: 'quick',
+    request: ownTemplate({ volumeMounts: [{ name: 'missing', mountPath: '/missing' }] }, [
+      { name: 'missing', configMap: { name: 'missing' } },
+    ]),
+    strike: created,
+  },
+  { name: 'no node has room', grace: GRACE.unstartable, flow: 'quick', request: unschedulable, strike: created },
+  { name: 'the process is killed (SIGKILL)', grace: GRACE.lost, flow: 'slow', request: minutes, strike: atWork(kill('KILL')) },
+  {
+    name: 'the process is killed for want of memory (OOM)',
+    grace: GRACE.lost,
+    flow: 'quick',
+    request: kubernetesRun({ memory_request: '40Mi', memory_limit: '40Mi' }),
+    strike: created,
+  },
+  { name: 'the pod is evicted', grace: GRACE.lost, flow: 'slow', request: minutes, strike: atWork((site, pod) => site.flows.evict(pod)) },
+  {
+    name: 'the pod is deleted',
+    grace: GRACE.lost,
+    flow: 'slow',
+    request: minutes,
+    strike: atWork((site, pod) => site.flows.kubectl(['delete', 'pod', pod, '--wait=false'])),
+  },
+  {
+    name: 'the Job is deleted',
+    grace: GRACE.lost,
+    flow: 'slow',
+    request: minutes,
+    strike: atWork(async ({ flows }, _pod, run) => {
+      for (const { metadata } of await jobsOf(flows, run)) await flows.kubectl(['delete', 'job', metadata.name as string, '--wait=false']);
+    }),
+  },
+  {
+    name: 'the run is cancelled while it runs',
+    grace: GRACE.cancelling,
+    flow: 'slow',
+    request: minutes,
+    strike: atWork(async ({ prefect }, _pod, run) => prefect.server.cancel(run)),
+  },
+  {
+    name: 'the run is cancelled, and its process is stuck',
+    grace: GRACE.cancelling,
+    flow: 'slow',
+    request: minutes,
+    strike: atWork(async (site, pod, run) => {
+      await kill('STOP')(site, pod);
+      site.prefect.server.cancel(run);
+    }),
+  },
+  {
+    name: 'the run is set to Cancelled while it runs',
+    grace: GRACE.finished,
+    flow: 'slow',
+    request: minutes,
+    strike: atWork(async ({ prefect }, _pod, run) => prefect.server.setState(run, 'Cancelled')),
+  },
+  {
+    name: 'the run is set to Cancelled while its pod is Pending',
+    grace: GRACE.finished,
+    flow: 'quick',
+    request: unschedulable,
+    strike: async (site, run) => {
+      await created(site, run);
+      site.prefect.server.setState(run, 'Cancelled');
+    },
+  },
+  {
+    name: 'the agent is killed',
+    grace: GRACE.finished,
+    flow: 'slow',
+    request: { parameters: { seconds: 30 } },
+    strike: async (site, run) => {
+      await podAtWork(site, run);
+      const pod = (await agentPod(site.home)).metadata.name as string;
+      await site.home.kubectl(['delete', 'pod', pod, '--grace-period=0', '--force']);
+      await finished(site, run);
+    },
+  },
+  { name: 'none: a flow on Dask succeeds', grace: GRACE.finished, flow: 'dask_rounds', request: dask(0), strike: finished },
+  {
+    name: 'on Dask: the process is killed (SIGKILL)',
+    grace: GRACE.lost,
+    flow: 'dask_rounds',
+    request: dask(600),
+    strike: atWork(kill('KILL')),
+  },
+  {
+    name: 'on Dask: the pod is evicted',
+    grace: GRACE.lost,
+    flow: 'dask_rounds',
+    request: dask(600),
+    strike: atWork((site, pod) => site.flows.evict(pod)),
+  },
+];
+
+async function created(site: Site, run: string): Promise<void> {
+  await podOf(site, run);
+}
+
+async function finished({ prefect, flows }: Site, run: string): Promise<void> {
+  await flows.eventually(() => prefect.finished(run), { timeout: 300_000 });
+}
+
+const COLLECTIONS = [
+  ['Pod', '/api/v1', 'pods'],
+  ['Service', '/api/v1', 'services'],
+  ['PodDisruptionBudget', '/apis/policy/v1', 'poddisruptionbudgets'],
+] as const;
+
+/** What there is of a flow run, its Dask clusters included, in whose names is that of its Job. */
+export async function outcomeOf({ prefect, flows }: Site, run: string): Promise<Outcome> {
+  const jobs = [...prefect.log(run).matchAll(/: Job (\S+)/g)].map(([, job]) => job);
+  const list = async (group: string, resource: string, selector: string): Promise<KubeObject[]> =>
+    (await prefect.cluster.api.expect('GET', `${group}/namespaces/${flows.name}/${resource}?labelSelector=${selector}`)).body.items;
+  const ofRun = `prefect.io/flow_run_id=${run}`;
+  const [own, pods, ...dasks] = await Promise.all([
+    list('/apis/batch/v1', 'jobs', ofRun),
+    list('/api/v1', 'pods', ofRun),
+    ...COLLECTIONS.map(async ([kind, group, resource]) =>
+      (await list(group, resource, 'dask.org/cluster-name'))
+        .filter(({ metadata }) => jobs.some((job) => metadata.labels?.['dask.org/cluster-name']?.startsWith(`dask-${job}-`)))
+        .map((item) => (kind === 'Pod' ? `${item.metadata.labels?.['dask.org/component']} ${item.status.phase}` : kind)),
+    ),
+  ]);
+  const objects = [...(own ?? []).map(() => 'Job'), ...(pods ?? []).map(({ status }) => `pod ${(status as Json).phase}`), ...dasks.flat()];
+  return { objects: objects as string[], state: prefect.server.run(run).state };
+}
+
+export const isClean = ({ objects, state }: Outcome) => objects.length === 0 && FINISHED.includes(state);
+
+/** Lets a fault strike and waits until nothing is left, or for so many seconds. Says how many it took. */
+export async function suffer(
+  site: Site,
+  { flow, request, strike }: Fault,
+  patience: number,
+): Promise<{ outcome: Outcome; seconds: number; run: string }> {
+  const run = site.prefect.schedule(flow, request);
+  await strike(site, run);
+  for (const start = Date.now(); ; await sleep(3_000)) {
+    const outcome = await outcomeOf(site, run);
+    const seconds = Math.round((Date.now() - start) / 1000);
+    if (isClean(outcome) || seconds > patience) return { outcome, seconds, run };
+  }
+}

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import { App, Chart, Duration } from 'cdk8s';
+import { FlowJobTemplate, PrefectAgent } from '../../lib';
+import type { Json, KubeObject } from './harness/api-server';
+import { Cluster } from './harness/cluster';
+import type { Namespace } from './harness/namespace';
+import { API_KEY, createKey, Prefect } from './prefect';
+import { requestsOf } from './rights';
+import { installSweeper } from './sweeper';
+
+jest.setTimeout(900_000);
+
+const cluster = new Cluster();
+let prefect: Prefect;
+afterAll(async () => {
+  await cluster.deleteNamespaces();
+  await prefect?.stop();
+});
+
+const JOBS = 5_000;
+const PODS = 20_000;
+/** What the stock agent is given, a fifth. */
+const STOCK_JOBS = 1_000;
+
+/**
+ * Flow runs that run, as far as Prefect knows, and the Job that each has. They are somebody else's to manage: Kubernetes' own controller
+ * would be busy with them for minutes, and so keep every other test waiting.
+ */
+function runningJobs(ns: Namespace, count: number): Json[] {
+  const chart = new Chart(new App(), 'chart', { namespace: ns.name });
+  const agent = new PrefectAgent(chart, 'Agent', { api: prefect.api, jobTemplate: new FlowJobTemplate(chart, 'Jobs') });
+  return Array.from({ length: count }, () => {
+    const id = prefect.server.scheduleRun({ flow: 'many', path: '/flows/many.py', tasks: [] });
+    prefect.server.setState(id, 'Running');
+    const job = agent.effectiveJob({ id }) as Json;
+    job.metadata.name = `prefect-job-${randomUUID().slice(0, 8)}`;
+    Object.assign(job.spec, { suspend: true, managedBy: 'example.com/nobody' });
+    return job;
+  });
+}
+
+/** A pod that no scheduler takes, like that of a Job. */
+const idlePod = (job: Json, name: string, labels: Record<string, string>) => ({
+  metadata: { name, labels },
+  spec: { ...job.spec.template.spec, schedulerName: 'nobody' },
+});
+
+/** The flow's pod of each Job, and workers of a Dask cluster for the rest. */
+function podsOf(jobs: Json[]): Json[] {
+  return jobs.flatMap((job) => {
+    const flowPod = `${job.metadata.name}-abcde`;
+    const cluster = `dask-${flowPod}-${randomUUID().slice(0, 10)}`;
+    const workers = Array.from({ length: PODS / JOBS - 1 }, (_, i) =>
+      idlePod(job, `${cluster}-${i}`, {
+        'dask.org/cluster-name': cluster,
+        'dask.org/component': 'worker',
+        'cdk8s-prefect/flow-pod': flowPod,
+      }),
+    );
+    return [idlePod(job, flowPod, job.spec.template.metadata.labels), ...workers];
+  });
+}
+
+async function createAll(path: string, objects: Json[]): Promise<void> {
+  const rest = objects.values();
+  const worker = async () => {
+    for (const object of rest) await cluster.api.expect('POST', path, object);
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+}
+
+/** What manage_jobs of the agent of Prefect 1.4.1 takes, in seconds: it asks about each Job alone. */
+const MANAGE_JOBS = `
+import time
+from prefect.agent.kubernetes import KubernetesAgent
+agent = KubernetesAgent(namespace="NAMESPACE", delete_finished_jobs=False)
+started = time.time()
+agent.manage_jobs()
+print("seconds", time.time() - started)
+`;
+
+async function stockPass(ns: Namespace): Promise<number> {
+  const apiGroup = 'rbac.authorization.k8s.io';
+  const rules = [
+    { apiGroups: ['batch'], resources: ['jobs'], verbs: ['list'] },
+    { apiGroups: [''], resources: ['pods', 'events'], verbs: ['list'] },
+  ];
+  await ns.apply([
+    { apiVersion: `${apiGroup}/v1`, kind: 'Role', metadata: { name: 'stock' }, rules },
+    {
+      apiVersion: `${apiGroup}/v1`,
+      kind: 'RoleBinding',
+      metadata: { name: 'stock' },
+      roleRef: { apiGroup, kind: 'Role', name: 'stock' },
+      subjects: [{ kind: 'ServiceAccount', name: 'default' }],
+    },
+  ]);
+  const env = { PREFECT__BACKEND: 'cloud', PREFECT__CLOUD__API: prefect.url, PREFECT__CLOUD__API_KEY: API_KEY };
+  const { log } = await ns.runPod('stock', {
+    image: 'prefecthq/prefect:1.4.1',
+    args: ['python3', '-c', MANAGE_JOBS.replace('NAMESPACE', ns.name)],
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+  });
+  return Number(/^seconds (.*)$/m.exec(log)?.[1]);
+}
+
+cluster.testWith('auditLog')(`a pass over ${JOBS} Jobs and ${PODS} pods takes pages, not Jobs`, async () => {
+  prefect = await Prefect.start(cluster);
+  const [home, flows, stock] = await Promise.all([cluster.createNamespace(), cluster.createNamespace(), cluster.createNamespace()]);
+  const jobs = runningJobs(flows, JOBS);
+  await createAll(`/apis/batch/v1/namespaces/${flows.name}/jobs`, jobs);
+  await createAll(`/api/v1/namespaces/${flows.name}/pods`, podsOf(jobs));
+  await createAll(`/apis/batch/v1/namespaces/${stock.name}/jobs`, runningJobs(stock, STOCK_JOBS));
+  await createKey(home);
+
+  const callsBefore = prefect.server.calls.length;
+  const mark = await cluster.auditLog.mark();
+  const props = { namespaces: [flows.name], interval: Duration.minutes(5) };
+  await installSweeper(home, prefect, props);
+  const kubernetesCalls = (await requestsOf(cluster, mark, home.name, 'flow-run-sweeper')).length;
+  const prefectCalls = prefect.server.calls.length - callsBefore;
+  const [pod] = await home.list('pods', 'app=flow-run-sweeper');
+  const inSweeper = async (script: string) => (await home.exec((pod as KubeObject).metadata.name as string, ['sh', '-c', script])).stdout;
+  const metrics = await inSweeper(
+    'python3 -c "import urllib.request as u; print(u.urlopen(\'http://127.0.0.1:8080/metrics\').read().decode())"',
+  );
+  const peak = await inSweeper('grep VmHWM /proc/$(pgrep -o -f ^python3.*sweeper.py)/status');
+  const seconds = Number(/^flow_run_sweeper_pass_seconds_sum (.*)$/m.exec(metrics)?.[1]);
+  const mebibytes = Number(/(\d+) kB/.exec(peak)?.[1]) / 1024;
+
+  const stockCallsBefore = prefect.server.calls.length;
+  const stockSeconds = await stockPass(stock);
+  const stockCalls = prefect.server.calls.length - stockCallsBefore;
+  console.info(
+    `sweeper, ${JOBS} Jobs and ${PODS} pods: ${seconds} s, ${mebibytes.toFixed(0)} MiB, ${kubernetesCalls} + ${prefectCalls} calls; ` +
+      `manage_jobs of the stock agent, ${STOCK_JOBS} Jobs: ${stockSeconds} s, ${stockCalls} GraphQL calls`,
+  );
+
+  expect(metrics).toContain('flow_run_sweeper_pass_seconds_count 1\n');
+  expect(Object.keys((await home.get('configmap', `flow-run-sweeper-${flows.name}`)).data)).toHaveLength(JOBS);
+  expect(await home.logs('deployment/flow-run-sweeper')).toBe('');
+  expect(kubernetesCalls + prefectCalls).toBeLessThanOrEqual(150);
+  expect(mebibytes).toBeLessThanOrEqual(150);
+  expect(stockCalls).toBeGreaterThanOrEqual(STOCK_JOBS);
+  // For each Job, the sweeper takes less than the agent.
+  expect(seconds / JOBS).toBeLessThan(stockSeconds / STOCK_JOBS);
+});

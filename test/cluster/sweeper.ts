@@ -1,0 +1,34 @@
+import { App, Chart, Duration, Testing } from 'cdk8s';
+import { FlowRunSweeper, type FlowRunSweeperProps } from '../../lib';
+import type { KubeObject } from './harness/api-server';
+import type { Namespace } from './harness/namespace';
+import { agentReady, type Prefect } from './prefect';
+
+/** Graces that tests can wait for. */
+export const SHORT = {
+  interval: Duration.seconds(5),
+  finishedJobs: { after: Duration.seconds(30) },
+  cancellingRuns: { after: Duration.seconds(30) },
+  unstartableJobs: { after: Duration.seconds(90) },
+  lostRuns: { after: Duration.seconds(60) },
+  orphanedDaskClusters: { after: Duration.seconds(10) },
+};
+
+/** The manifests of a sweeper. */
+export function sweeperIn(home: Namespace, prefect: Prefect, props: Partial<FlowRunSweeperProps>): KubeObject[] {
+  const chart = new Chart(new App(), 'sweeper', { namespace: home.name });
+  new FlowRunSweeper(chart, 'Sweeper', { api: prefect.api, ...SHORT, ...props });
+  return Testing.synth(chart);
+}
+
+/** Installs a sweeper, and waits until a pass has succeeded. */
+export async function installSweeper(home: Namespace, prefect: Prefect, props: Partial<FlowRunSweeperProps>): Promise<KubeObject[]> {
+  const manifests = sweeperIn(home, prefect, props);
+  await prefect.cluster.apply(manifests);
+  await agentReady(home, props.resourceName ?? 'flow-run-sweeper');
+  return manifests;
+}
+
+export async function killSweeper(home: Namespace, name = 'flow-run-sweeper'): Promise<void> {
+  await home.kubectl(['delete', 'pods', `--selector=app=${name}`, '--grace-period=0', '--force', '--wait=false']);
+}

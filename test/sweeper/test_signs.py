@@ -1,0 +1,50 @@
+"""What a sweeper shows of itself."""
+
+from prometheus_client.parser import text_string_to_metric_families
+from signs import PATIENCE, Signs
+from world import NAMESPACE, RULES, World, history_of
+
+
+def samples(signs):
+    _, text = signs.answer("/metrics")
+    families = list(text_string_to_metric_families(text))
+    assert all(family.documentation and family.type != "unknown" for family in families)
+    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
+
+
+def test_metrics_are_what_prometheus_reads():
+    world = World()
+    sweeper = history_of("lost_runs", world)
+    world.sweep(sweeper)
+    world.pass_time(RULES.lost_runs)
+    world.sweep(sweeper)
+    world.faults = {0: "fail"}
+    world.sweep(sweeper)
+    found = samples(sweeper.signs)
+    assert found["flow_run_sweeper_runs_corrected_total", "Failed"] == 1
+    assert found["flow_run_sweeper_errors_total", "pass"] == 1
+    assert found["flow_run_sweeper_pass_seconds_count",] == 4
+    assert found["flow_run_sweeper_last_success_timestamp_seconds", NAMESPACE] > 1_700_000_000
+
+
+def test_deleted_objects_are_counted_by_rule():
+    world = World()
+    sweeper = history_of("finished_dask_workers", world)
+    world.sweep(sweeper)
+    assert samples(sweeper.signs)["flow_run_sweeper_deleted_total", "finished-dask-workers"] > 0
+
+
+def test_health_fails_when_passes_stop_and_readiness_when_none_succeeds():
+    signs = Signs()
+    assert (signs.answer("/healthz")[0], signs.answer("/readyz")[0]) == (True, False)
+    signs.passed(NAMESPACE, 1, False)
+    assert signs.answer("/readyz")[0] is False
+    signs.passed(NAMESPACE, 1, True)
+    assert signs.answer("/readyz")[0] is True
+    signs.last_pass -= PATIENCE
+    signs.last_success[NAMESPACE] -= PATIENCE
+    assert (signs.answer("/healthz")[0], signs.answer("/readyz")[0]) == (False, False)
+
+
+def test_anything_else_is_not_found():
+    assert Signs().answer("/") is None
