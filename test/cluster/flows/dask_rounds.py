@@ -47,6 +47,7 @@ def executor():
 
 @task
 def square(number):
+    prefect.context.get("logger").debug("squares %s", number)
     return number * number
 
 
