@@ -11,6 +11,7 @@ export * from './flow-run';
 export * from './flow-run-job';
 export * from './init-container';
 export * from './key-ref';
+export * from './manifests';
 export * from './network';
 export * from './pod-options';
 export * from './prefect-agent';
