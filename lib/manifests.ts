@@ -23,6 +23,7 @@ interface PolicyRule {
  * the chart does.
  *
  * @example
+ * new PrefectAgent(chart, 'Agent', { api, flowNamespace: 'flows' });
  * const manifests = Manifests.of(chart);
  * manifests.names(); // [..., 'Deployment prefect/prefect-agent']
  * manifests.rulesOf('prefect-agent'); // ['create jobs.batch in flows', ...]

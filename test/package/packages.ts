@@ -8,22 +8,26 @@ export const root = join(__dirname, '../..');
 /** package.json of this library. */
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** What `npm run package` made. */
-export const tarball = made('js', '.tgz');
-export const wheel = made('python', '.whl');
+/** What `npm run package` made for npm. */
+export const tarball = () => made('js', '.tgz');
+
+/** What `npm run package` made for PyPI. */
+export const wheel = () => made('python', '.whl');
 
 function made(target: string, suffix: string): string {
   const folder = join(root, manifest.jsii.outdir, target);
-  return join(folder, readdirSync(folder).find((file) => file.endsWith(suffix)) ?? `no ${suffix} here`);
+  const [file, ...others] = readdirSync(folder).filter((name) => name.endsWith(suffix));
+  if (file === undefined || others.length > 0) throw new Error(`one ${suffix} must be in ${folder}: run npm run package`);
+  return join(folder, file);
 }
 
-/** An empty folder of a user who has nothing of this repository. */
+/** An empty folder, as a user has it who has nothing of this repository. */
 export function emptyFolder(): string {
   return mkdtempSync(join(tmpdir(), 'cdk8s-prefect-consumer-'));
 }
 
-/** Runs a command; what it printed is in the error if it fails. */
-export function run(cwd: string, env: Record<string, string>, command: string, ...args: string[]): string {
+/** Runs a command and gives what it printed, which is in the error if it fails. */
+export function run(cwd: string, env: Record<string, string | undefined>, command: string, ...args: string[]): string {
   try {
     return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: 'pipe', env: { ...process.env, ...env }, maxBuffer: 2 ** 26 });
   } catch (error) {
@@ -32,7 +36,11 @@ export function run(cwd: string, env: Record<string, string>, command: string, .
   }
 }
 
-/** The files of a folder, by name. */
-export function filesOf(folder: string): Record<string, string> {
-  return Object.fromEntries(readdirSync(folder).map((file) => [file, readFileSync(join(folder, file), 'utf8')]));
+/** The texts of a folder's files, by name. */
+export function textsOf(folder: string): Record<string, string> {
+  return Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((file) => [file, readFileSync(join(folder, file), 'utf8')]),
+  );
 }

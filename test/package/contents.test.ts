@@ -1,0 +1,45 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { emptyFolder, manifest, root, run, tarball, wheel } from './packages';
+
+const lib = join(root, 'lib');
+const sources = readdirSync(lib, { encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+/** What constructs read when they are made: programs, schemas. */
+const mounted = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((file) => /^[^_].*\.(py|json|toml|yaml)$/.test(file));
+
+const inTarball = (file: string) => run(root, {}, 'tar', '-tzf', file).trim().split('\n').sort();
+
+test('the npm package holds JavaScript, declarations, what is mounted, the assembly and the documents, and nothing else', () => {
+  const expected = [
+    ...['.jsii', 'API.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
+    ...sources.flatMap((file) => ['.js', '.d.ts'].map((suffix) => `build/lib/${file.replace(/\.ts$/, suffix)}`)),
+    ...mounted.map((file) => `build/lib/${file}`),
+  ];
+  expect(mounted.length).toBeGreaterThan(0);
+  expect(inTarball(tarball())).toEqual(expected.map((file) => `package/${file}`).sort());
+});
+
+test('the wheel holds the same package, and asks PyPI for the same others', () => {
+  const folder = emptyFolder();
+  run(folder, {}, 'python3', '-m', 'zipfile', '-e', wheel(), '.');
+  const module = join(folder, 'cdk8s_prefect/_jsii');
+  const [embedded = ''] = readdirSync(module).filter((file) => file.endsWith('.tgz'));
+  expect(inTarball(join(module, embedded))).toEqual(inTarball(tarball()));
+
+  const [info = ''] = readdirSync(folder).filter((file) => file.endsWith('.dist-info'));
+  const metadata = readFileSync(join(folder, info, 'METADATA'), 'utf8');
+  const asked = [...metadata.matchAll(/^Requires-Dist: (\S+)/gm)].map(([, name]) => name);
+  const peersAndDependencies = Object.keys({ ...manifest.peerDependencies, ...manifest.dependencies });
+  expect(asked.sort()).toEqual(
+    [...peersAndDependencies.filter((name) => !manifest.bundledDependencies?.includes(name)), 'jsii', 'publication'].sort(),
+  );
+  expect(metadata).toContain('License: Apache-2.0');
+});
+
+test('the documentation in the wheel speaks Python', () => {
+  const folder = emptyFolder();
+  run(folder, {}, 'python3', '-m', 'zipfile', '-e', wheel(), '.');
+  const module = readFileSync(join(folder, 'cdk8s_prefect/__init__.py'), 'utf8');
+  expect(module).toContain('from cdk8s_prefect import PrefectAgent, PrefectApi, SecretKeyRef');
+  expect(module).not.toMatch(/^\s*(import \{|const |new [A-Z])/m);
+});
