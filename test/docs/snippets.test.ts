@@ -108,7 +108,8 @@ describe('shell', () => {
 });
 
 test('what is YAML or JSON parses', () => {
-  for (const { text, place } of of('yaml', 'json')) expect([place, parseAllDocuments(text).flatMap(({ errors }) => errors)]).toEqual([place, []]);
+  for (const { text, place } of of('yaml', 'json'))
+    expect([place, parseAllDocuments(text).flatMap(({ errors }) => errors)]).toEqual([place, []]);
 });
 test.each(of('mermaid'))('$place is a diagram', ({ text }) => {
   expect(text).toMatch(/^(flowchart|sequenceDiagram|stateDiagram-v2)\b/);
