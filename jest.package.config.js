@@ -4,5 +4,7 @@ module.exports = {
   roots: ['<rootDir>/test/package'],
   testPathIgnorePatterns: ['/consumer/'],
   globalSetup: '<rootDir>/test/package/jest-setup.ts',
-  testTimeout: 600_000,
+  // They wait for registries more than they compute.
+  maxWorkers: 3,
+  testTimeout: 900_000,
 };
