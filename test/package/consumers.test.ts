@@ -1,7 +1,8 @@
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { minVersion, satisfies } from 'semver';
 import { apps } from '../apps';
+import { guides } from '../docs/documents';
 import { emptyFolder, manifest, root, run, tarball, textsOf, wheel } from './packages';
 import peers from './peers.json';
 
@@ -72,8 +73,29 @@ test.each(ages)(
       copy(program, join(project, program));
       expect([app, synth(project, python, program)]).toEqual([app, written[age]?.[app]]);
     }
+    const examples = [...translated(), ...inDocuments()];
+    writeFileSync(join(project, 'examples.json'), JSON.stringify(examples));
+    copy('test/package/run_examples.py', join(project, 'run_examples.py'));
+    const ran = run(project, { CDK8S_OUTDIR: join(project, 'dist') }, python, 'run_examples.py', 'examples.json');
+    expect(ran.trim().split('\n')).toEqual(examples.map(([place]) => place));
   },
 );
+
+/** The examples of the reference, as the docstrings of the wheel have them. */
+function translated(): string[][] {
+  const { snippets } = JSON.parse(readFileSync(join(root, '.jsii.tabl.json'), 'utf8'));
+  const all: { location: { api: { fqn?: string; moduleFqn?: string } }; translations: { python: { source: string } } }[] =
+    Object.values(snippets);
+  expect(all.length).toBeGreaterThan(5);
+  return all.map(({ location: { api }, translations }) => [api.fqn ?? api.moduleFqn ?? '', translations.python.source]);
+}
+
+/** The Python of the documentation, as far as it is about charts. */
+function inDocuments(): string[][] {
+  const blocks = guides.flatMap(({ snippets }) => snippets).filter(({ language, text }) => language === 'py' && text.includes('cdk8s'));
+  expect(blocks.length).toBeGreaterThan(1);
+  return blocks.map(({ place, text }) => [place, text]);
+}
 
 function folder(): string {
   const made = emptyFolder();

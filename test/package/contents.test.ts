@@ -16,7 +16,10 @@ test('the npm package holds JavaScript, declarations, what is mounted, the assem
     ...mounted.map((file) => `build/lib/${file}`),
   ];
   expect(mounted.length).toBeGreaterThan(0);
-  expect(inTarball(tarball())).toEqual(expected.map((file) => `package/${file}`).sort());
+  const files = inTarball(tarball());
+  const bundled = files.filter((file) => file.startsWith('package/node_modules/'));
+  expect(files.filter((file) => !bundled.includes(file))).toEqual(expected.map((file) => `package/${file}`).sort());
+  expect(bundled.length > 0).toBe((manifest.bundledDependencies ?? []).length > 0);
 });
 
 test('the wheel holds the same package, and asks PyPI for the same others', () => {
@@ -34,6 +37,9 @@ test('the wheel holds the same package, and asks PyPI for the same others', () =
     [...peersAndDependencies.filter((name) => !manifest.bundledDependencies?.includes(name)), 'jsii', 'publication'].sort(),
   );
   expect(metadata).toContain('License: Apache-2.0');
+  // PyPI's page is the README, of which only whole links lead to the repository.
+  expect(metadata).toContain(`(${manifest.author.url}/blob/v${manifest.version}/docs/README.md)`);
+  expect(metadata).not.toMatch(/\]\((?!https:)/);
 });
 
 test('the documentation in the wheel speaks Python', () => {

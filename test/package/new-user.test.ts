@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Document } from '../docs/documents';
 import { isElsewhere, type Step, stepsOf, walkthroughs } from '../docs/walkthrough';
-import { emptyFolder, root, wheel } from './packages';
+import { emptyFolder, root, run, wheel } from './packages';
 import { Registry } from './registry';
 
 // Somebody who has just sat down at this machine: an empty home, no caches, no environment but what a login gives.
@@ -54,7 +54,7 @@ test.each(walkthroughs.map(([path = '']) => path))('%s: three commands at most t
 
 test('a fresh clone of this repository: npm ci && npx cdk8s synth', async () => {
   const clone = join(home, 'clone');
-  await type(home, `git clone --quiet --no-hardlinks '${root}' clone`);
+  run(home, {}, 'git', 'clone', '--quiet', '--no-hardlinks', root, clone);
   await type(clone, 'npm ci && npx cdk8s synth');
   expect(existsSync(join(clone, 'dist/prefect.k8s.yaml'))).toBe(true);
 });

@@ -29,7 +29,9 @@ export function emptyFolder(): string {
 /** Runs a command and gives what it printed, which is in the error if it fails. */
 export function run(cwd: string, env: Record<string, string | undefined>, command: string, ...args: string[]): string {
   try {
-    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: 'pipe', env: { ...process.env, ...env }, maxBuffer: 2 ** 26 });
+    // `npm run --silent` would silence npm here too.
+    const all = { ...process.env, npm_config_loglevel: 'error', ...env };
+    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: 'pipe', env: all, maxBuffer: 2 ** 26 });
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string };
     throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}\n${stderr}`);
