@@ -121,7 +121,9 @@ async def answer(question: dict) -> list:
         # Exactly the container's environment, with what its image brings.
         os.environ.clear()
         os.environ.update({"PATH": "/usr/bin:/bin", "HOME": HOME.name})
-        os.environ.update({name: root + value if value.startswith(MOUNT + "/") else value for name, value in question["env"].items()})
+        os.environ.update(
+            {name: root + value if value.startswith(MOUNT + "/") else value for name, value in question["env"].items()}
+        )
         dask.config.refresh()
         # At once: most of a cluster's life is waiting.
         return await asyncio.gather(*(start_and_close(root, flow) for flow in question["flows"]))
