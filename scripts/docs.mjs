@@ -1,6 +1,6 @@
 // Writes the documents that are made of the code and of what the tests run: node scripts/docs.mjs [FOLDER]
 // `npm run compile` must have been run. A test holds what is in git against what this writes.
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +25,7 @@ async function reference() {
   try {
     for (const name of ['cdk8s-prefect', ...Object.keys({ ...peerDependencies, ...dependencies })]) {
       const from = name === 'cdk8s-prefect' ? root : join(root, 'node_modules', name);
+      if (!existsSync(join(from, '.jsii'))) continue;
       for (const file of ['.jsii', 'package.json']) cpSync(join(from, file), join(assemblies, 'node_modules', name, file));
     }
     const documentation = await Documentation.forAssembly('cdk8s-prefect', assemblies);

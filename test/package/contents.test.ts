@@ -2,20 +2,24 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyFolder, manifest, root, run, tarball, wheel } from './packages';
 
-const lib = join(root, 'lib');
-const sources = readdirSync(lib, { encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+/** Folders that are compiled: `build/lib` of `lib`. */
+const folders = (manifest.files as string[]).flatMap((file) => /^build\/(.*)/.exec(file)?.[1] ?? []);
+const sources = folders.flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`),
+);
+const compiled = sources.filter((file) => file.endsWith('.ts'));
 /** What constructs read when they are made: programs, schemas. */
-const mounted = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((file) => /^[^_].*\.(py|json|toml|yaml)$/.test(file));
+const read = sources.filter((file) => /\.(py|json|toml|yaml)$/.test(file));
 
 const inTarball = (file: string) => run(root, {}, 'tar', '-tzf', file).trim().split('\n').sort();
 
-test('the npm package holds JavaScript, declarations, what is mounted, the assembly and the documents, and nothing else', () => {
+test('the npm package holds JavaScript, declarations, what constructs read, the assembly and the documents, and nothing else', () => {
   const expected = [
     ...['.jsii', 'API.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
-    ...sources.flatMap((file) => ['.js', '.d.ts'].map((suffix) => `build/lib/${file.replace(/\.ts$/, suffix)}`)),
-    ...mounted.map((file) => `build/lib/${file}`),
+    ...compiled.flatMap((file) => ['.js', '.d.ts'].map((suffix) => `build/${file.replace(/\.ts$/, suffix)}`)),
+    ...read.map((file) => `build/${file}`),
   ];
-  expect(mounted.length).toBeGreaterThan(0);
+  expect(read.length).toBeGreaterThan(0);
   const files = inTarball(tarball());
   const bundled = files.filter((file) => file.startsWith('package/node_modules/'));
   expect(files.filter((file) => !bundled.includes(file))).toEqual(expected.map((file) => `package/${file}`).sort());
