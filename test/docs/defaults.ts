@@ -1,4 +1,5 @@
 import { ApiObject, App, Chart, Duration, Size, Testing } from 'cdk8s';
+import { Construct } from 'constructs';
 import { parse } from 'yaml';
 import * as library from '../../lib';
 import {
@@ -91,13 +92,13 @@ export const outcomes: Record<string, Outcome> = {
 };
 
 /**
- * All that can be seen of some props: what the outcome tells, if it is a Job that an agent would make, else the manifests of their chart.
+ * All that can be seen of some props: the manifests of the chart, or what the outcome tells if it is no construct.
  * An empty list or map and one that is left out are the same to Kubernetes.
  */
 export function see(outcome: Outcome, props: (chart: Chart) => Props): unknown {
   const chart = new Chart(new App(), 'chart', { namespace: 'prefect' });
   const told = outcome(props(chart), chart);
-  if ((told as { kind?: string }).kind === 'Job') return withoutEmpty(told);
+  if (![told].flat().some(Construct.isConstruct)) return withoutEmpty(told);
   const manifests = Testing.synth(chart).map((manifest) => [identity(manifest), withoutEmpty(readFiles(manifest))]);
   return Object.fromEntries(manifests);
 }

@@ -1,5 +1,5 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { minVersion, satisfies } from 'semver';
 import { apps } from '../apps';
 import { guides } from '../docs/documents';
@@ -34,7 +34,7 @@ test.each(ages)('a TypeScript project with the %s peers compiles every example s
   const installed = JSON.parse(run(project, {}, 'npm', 'ls', '--json')).dependencies;
   expect(Object.keys(installed).sort()).toEqual([manifest.name, ...Object.keys(manifest.peerDependencies)].sort());
 
-  for (const app of apps) copy(app, join(project, 'src', app));
+  for (const folder of ['src', 'out']) copyApps(join(project, folder));
   copy('test/package/consumer/chart.test.ts', join(project, 'src/chart.test.ts'));
   // The compiler, the runner and their types are tools, not packages that the library could lean on.
   const types = join(root, 'node_modules/@types');
@@ -68,9 +68,9 @@ test.each(ages)(
     const python = join(project, '.venv/bin/python');
     const packages = Object.entries(peers[age]).map(([name, version]) => `${name}==${version}`);
     run(project, {}, python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', wheel(), ...packages);
+    copyApps(project);
     for (const app of apps) {
       const program = app.replace(/\.ts$/, '.py');
-      copy(program, join(project, program));
       expect([app, synth(project, python, program)]).toEqual([app, written[age]?.[app]]);
     }
     const examples = [...translated(), ...inDocuments()];
@@ -103,9 +103,13 @@ function folder(): string {
   return made;
 }
 
-function copy(file: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true });
-  cpSync(join(root, file), to);
+/** Every app, with the files that it reads. */
+function copyApps(to: string): void {
+  for (const path of ['main.ts', 'main.py', 'examples']) copy(path, join(to, path));
+}
+
+function copy(path: string, to: string): void {
+  cpSync(join(root, path), to, { recursive: true });
 }
 
 function synth(project: string, command: string, program: string): Record<string, string> {
