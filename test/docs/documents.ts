@@ -52,7 +52,7 @@ export class Document {
 /** A fenced block. */
 export interface Snippet {
   readonly language: string;
-  /** What follows the language: `nofixture`, or the name of the file that a tutorial's reader writes. */
+  /** What follows the language: `nofixture` (of jsii-rosetta), `norun`, or the name of the file that a tutorial's reader writes. */
   readonly attributes: string[];
   readonly text: string;
   /** Where it is, for people. */

@@ -17,7 +17,7 @@ const of = (...languages: string[]) => inGuides.filter(({ language }) => languag
 const typescript = [...of('ts', 'typescript'), ...examples];
 
 /** What can be checked, and how; a block of another language is a mistake. */
-const LANGUAGES = ['ts', 'py', 'sh', 'yaml', 'toml', 'json', 'mermaid', 'text'];
+const LANGUAGES = ['ts', 'py', 'sh', 'yaml', 'toml', 'json', 'mermaid', 'diff', 'text'];
 
 test('every block says in which language it is', () => {
   expect(inGuides.filter(({ language }) => !LANGUAGES.includes(language)).map(({ place }) => place)).toEqual([]);
@@ -27,10 +27,16 @@ test('every block says in which language it is', () => {
 describe('TypeScript', () => {
   const folder = join(root, 'build/snippets');
   const fixture = readFileSync(join(root, 'rosetta/default.ts-fixture'), 'utf8');
-  const files = typescript.map(({ text, place }, i) => {
+  const files = typescript.map(({ text, place, attributes }, i) => {
     // What imports nothing stands in what surrounds the examples of the API's documentation.
     const code = /^import /m.test(text) ? text : fixture.replace('/// here', () => text);
-    return { file: `snippet-${i}.ts`, place, code: `// ${place}\n${code}\nexport {};\n`, isTest: /^test\(/m.test(text) };
+    return {
+      file: `snippet-${i}.ts`,
+      place,
+      code: `// ${place}\n${code}\nexport {};\n`,
+      isTest: /^test\(/m.test(text),
+      runs: !attributes.includes('norun'),
+    };
   });
   mkdirSync(folder, { recursive: true });
   for (const { file, code } of files) writeFileSync(join(folder, file), code);
@@ -57,7 +63,7 @@ describe('TypeScript', () => {
     rmSync(folder, { recursive: true });
   });
 
-  for (const { file, place, isTest } of files) {
+  for (const { file, place, isTest } of files.filter(({ runs }) => runs)) {
     if (isTest) {
       describe(place, () => {
         require(join(folder, file));
