@@ -9,7 +9,7 @@ const sources = folders.flatMap((folder) =>
 );
 const compiled = sources.filter((file) => file.endsWith('.ts'));
 /** What constructs read when they are made: programs, schemas. */
-const read = sources.filter((file) => /\.(py|json|toml|yaml)$/.test(file));
+const read = sources.filter((file) => /^lib\/.*\.(py|json|toml|yaml)$/.test(file));
 
 const inTarball = (file: string) => run(root, {}, 'tar', '-tzf', file).trim().split('\n').sort();
 
