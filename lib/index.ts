@@ -14,6 +14,7 @@ export * from './flow-run-job';
 export * from './flow-run-sweeper';
 export * from './init-container';
 export * from './key-ref';
+export * from './manifests';
 export * from './network';
 export * from './pod-options';
 export * from './prefect-agent';

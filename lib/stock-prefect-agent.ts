@@ -120,7 +120,7 @@ export interface StockPrefectAgentProps {
  * it starts in hides SIGTERM from the agent; its health check answers even when the agent is stuck.
  *
  * @example
- * new StockPrefectAgent(chart, 'Agent', { key: process.env.PREFECT_KEY, labels: ['kube'], rbac: true });
+ * new StockPrefectAgent(chart, 'Agent', { key, labels: ['kube'], rbac: true });
  *
  * @see https://docs-v1.prefect.io/orchestration/agents/kubernetes.html#agent-configuration
  */

@@ -17,8 +17,8 @@ import { flowJobProps, policyProps } from './dask-generate';
 import * as generate from './generate';
 import { type ContainerView, containerView } from './kubelet';
 import { DaskOracle } from './oracle';
+import releases from './releases.json';
 
-const RELEASES = { '2022.12.0': 'oracle', '2024.4.2': 'dask-2024' };
 const POLICIES_PER_RELEASE = 300;
 
 /** What starts the flow run: an agent, or a Job of its own with a name. */
@@ -186,7 +186,7 @@ function done(calls: Call[], namespace: string): string[] {
   ].sort();
 }
 
-describe.each(Object.entries(RELEASES))('dask-kubernetes %s', (_release, environment) => {
+describe.each(Object.entries(releases['dask-kubernetes']))('dask-kubernetes %s', (_release, environment) => {
   const oracle = new DaskOracle(environment);
   afterAll(() => oracle.stop());
 

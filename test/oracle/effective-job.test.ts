@@ -17,6 +17,7 @@ import { type Manifest, only } from '../support';
 import * as generate from './generate';
 import { type ContainerView, containerView } from './kubelet';
 import { Oracle } from './oracle';
+import releases from './releases.json';
 
 const MARKER = 'marker-of-the-api-key';
 const TENANT = '11111111-2222-3333-4444-555555555555';
@@ -179,7 +180,7 @@ function withoutIdentifier(job: Manifest): Manifest {
   return JSON.parse(JSON.stringify(job).replaceAll(identifier, '00000000'));
 }
 
-describe.each(['1.4.1', '1.2.4', '1.0.0'])('Prefect %s', (release) => {
+describe.each(releases.prefect)('Prefect %s', (release) => {
   const oracle = new Oracle(release);
   afterAll(() => oracle.stop());
 

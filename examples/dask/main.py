@@ -1,0 +1,55 @@
+# Flows with DaskExecutor and KubeCluster, whose code stays as it is: their clusters end with them, workers may run on spot instances,
+# and nobody but flow runs and Dask connects to a scheduler.
+from cdk8s import App, Chart, Duration, Size
+from cdk8s_prefect import (
+    ContainerResources,
+    Cpu,
+    DaskPodOptions,
+    DaskWorkerPolicy,
+    EnvValue,
+    FlowJobTemplate,
+    PrefectAgent,
+    PrefectApi,
+    SecretKeyRef,
+    TaintEffect,
+    Toleration,
+)
+
+app = App()
+chart = Chart(app, "prefect", namespace="prefect")
+
+dask = DaskWorkerPolicy(
+    chart,
+    "Dask",
+    worker=DaskPodOptions(
+        resources=ContainerResources(cpu_request=Cpu.units(2), memory_request=Size.gibibytes(8), memory_limit=Size.gibibytes(8)),
+        node_selector={"example.com/lifecycle": "spot"},
+        tolerations=[Toleration(key="spot", effect=TaintEffect.NO_SCHEDULE)],
+        env={"OMP_NUM_THREADS": EnvValue.of("1")},
+    ),
+    # One that is taken back takes the flow run with it.
+    scheduler=DaskPodOptions(
+        resources=ContainerResources(cpu_request=Cpu.millis(500), memory_request=Size.gibibytes(1), memory_limit=Size.gibibytes(1)),
+        node_selector={"example.com/lifecycle": "on-demand"},
+    ),
+    threads=2,
+    death_timeout=Duration.minutes(2),
+)
+
+PrefectAgent(
+    chart,
+    "Agent",
+    api=PrefectApi.cloud(api_key=SecretKeyRef.of("prefect-api-key", "key")),
+    labels=["dask"],
+    job_template=FlowJobTemplate(
+        chart,
+        "Jobs",
+        dask=dask,
+        # With dask-kubernetes in it, which prefecthq/prefect lacks.
+        image="registry.example/flows-dask:42",
+        node_selector={"example.com/lifecycle": "on-demand"},
+        resources=ContainerResources(cpu_request=Cpu.millis(500), memory_request=Size.gibibytes(1), memory_limit=Size.gibibytes(1)),
+    ),
+)
+
+app.synth()

@@ -1,0 +1,260 @@
+import { ApiObject, App, Chart, Duration, Size, Testing } from 'cdk8s';
+import { Construct } from 'constructs';
+import { parse } from 'yaml';
+import * as library from '../../lib';
+import {
+  AgentRbac,
+  ConfigMapKeyRef,
+  Cpu,
+  DaskWorkerPolicy,
+  DebugConfig,
+  EnvValue,
+  EvictionPolicy,
+  FlowJobTemplate,
+  FlowRunJob,
+  ImagePullPolicy,
+  LogLevel,
+  PrefectAgent,
+  PrefectApi,
+  SecretKeyRef,
+  StockPrefectAgent,
+  TaintEffect,
+  Volume,
+} from '../../lib';
+
+// biome-ignore lint/suspicious/noExplicitAny: props of every struct, by name
+export type Props = any;
+
+/** What is made of some props, in a chart in namespace `prefect`. */
+type Outcome = (props: Props, chart: Chart) => unknown;
+
+const UUID = '11111111-2222-3333-4444-555555555555';
+const cloud = (options: object = {}) => PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key'), ...options });
+const api = cloud();
+const agent = (chart: Chart, props: object) => new PrefectAgent(chart, 'Agent', { api, ...props });
+const job = (chart: Chart, props: object) => new FlowJobTemplate(chart, 'Jobs', props);
+
+/** The template whose values a run config replaces. */
+const TEMPLATE = {
+  image: 'registry.example/flows:42',
+  imagePullPolicy: ImagePullPolicy.ALWAYS,
+  imagePullSecrets: ['registry'],
+  serviceAccountName: 'flows',
+  env: { A: EnvValue.of('1') },
+  resources: { cpuRequest: Cpu.units(1), cpuLimit: Cpu.units(2), memoryRequest: Size.gibibytes(1), memoryLimit: Size.gibibytes(2) },
+};
+
+/** How the props of each struct, or one that is not seen otherwise, come to be seen. */
+export const outcomes: Record<string, Outcome> = {
+  AgentRbacProps: (props, chart) => new AgentRbac(chart, 'Rbac', props),
+  AgentSettings: (props, chart) => agent(chart, props),
+  ContainerOptions: (props, chart) => agent(chart, props),
+  ContainerResources: (resources, chart) => job(chart, { resources }),
+  DaskPodOptions: (worker, chart) => job(chart, { dask: new DaskWorkerPolicy(chart, 'Dask', { worker }) }),
+  DaskWorkerPolicyProps: (props, chart) =>
+    job(chart, { dask: new DaskWorkerPolicy(chart, 'Dask', props), flowNamespace: props.flowNamespace }),
+  // It decides what is refused, and nothing else.
+  'DaskWorkerPolicyProps.daskKubernetesVersion': (props, chart) => {
+    try {
+      return new DaskWorkerPolicy(chart, 'Dask', props);
+    } catch (error) {
+      return new ApiObject(chart, 'Refused', { apiVersion: 'v1', kind: 'Refused', error: String(error) });
+    }
+  },
+  DebugConfigProps: (props, chart) => new DebugConfig(chart, 'Debug', props),
+  'DebugConfigProps.flowLevel': (props, chart) => agent(chart, { debug: new DebugConfig(chart, 'Debug', props) }).effectiveJob(),
+  EgressRule: (rule, chart) => agent(chart, { egress: [{ cidr: '10.0.0.0/8', ...rule }] }),
+  EmptyDirOptions: (options, chart) => job(chart, { volumes: { cache: Volume.emptyDir({ mountPath: '/cache', ...options }) } }),
+  FlowJobProps: (props, chart) => [job(chart, props), new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props })],
+  FlowJobTemplateProps: (props, chart) => job(chart, props),
+  'FlowJobTemplateProps.flowNamespace': (props, chart) => job(chart, { onEviction: EvictionPolicy.PROTECT, ...props }),
+  FlowRun: (run, chart) => agent(chart, {}).effectiveJob(run),
+  FlowRunJobProps: (props, chart) => new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props }),
+  HttpProxy: (proxy, chart) => agent(chart, { proxy: { url: 'http://proxy.example:3128', ...proxy } }),
+  InitContainer: (container, chart) =>
+    job(chart, {
+      volumes: { cache: Volume.emptyDir({ mountPath: '/cache' }) },
+      initContainers: [{ name: 'init', image: 'registry.example/init:1', ...container }],
+    }),
+  KubernetesRun: (runConfig, chart) => agent(chart, { jobTemplate: job(chart, TEMPLATE) }).effectiveJob({ runConfig }),
+  PodOptions: (props, chart) => [agent(chart, props), new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props })],
+  PrefectAgentProps: (props, chart) => agent(chart, props),
+  'PrefectAgentProps.debug': (props, chart) => agent(chart, props).effectiveJob(),
+  'PrefectAgentProps.prefectVersion': (props, chart) => agent(chart, props).effectiveJob(),
+  PrefectCloudOptions: (options, chart) => agent(chart, { api: cloud(options) }),
+  PrefectServerOptions: (options, chart) => agent(chart, { api: PrefectApi.server({ url: 'http://prefect.example:4200', ...options }) }),
+  StockPrefectAgentProps: (props, chart) => new StockPrefectAgent(chart, 'Agent', props),
+  Toleration: (toleration, chart) => agent(chart, { tolerations: [{ key: 'pool', effect: TaintEffect.NO_EXECUTE, ...toleration }] }),
+  'Toleration.key': (toleration, chart) => agent(chart, { tolerations: [toleration] }),
+  'Toleration.effect': (toleration, chart) => agent(chart, { tolerations: [{ key: 'pool', ...toleration }] }),
+  VolumeMountOptions: (options, chart) =>
+    job(chart, { volumes: { files: Volume.fromSecret('files', { mountPath: '/files', ...options }) } }),
+};
+
+/**
+ * All that can be seen of some props: the manifests of the chart, or what the outcome tells if it is no construct.
+ * An empty list or map and one that is left out are the same to Kubernetes.
+ */
+export function see(outcome: Outcome, props: (chart: Chart) => Props): unknown {
+  const chart = new Chart(new App(), 'chart', { namespace: 'prefect' });
+  const told = outcome(props(chart), chart);
+  if (![told].flat().some(Construct.isConstruct)) return withoutEmpty(told);
+  const manifests = Testing.synth(chart).map((manifest) => [identity(manifest), withoutEmpty(readFiles(manifest))]);
+  return Object.fromEntries(manifests);
+}
+
+function identity({ kind, metadata }: Props): string {
+  return `${kind} ${metadata.namespace}/${metadata.name}`;
+}
+
+/** A manifest whose ConfigMap files are read, where they are YAML. */
+function readFiles({ data = {}, ...rest }: Props): object {
+  const files = Object.entries<string>(data).map(([file, text]) => [file, file.endsWith('.yaml') ? parse(text) : text]);
+  return { ...rest, data: Object.fromEntries(files) };
+}
+
+function withoutEmpty(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value)
+    .map(([key, part]) => [key, withoutEmpty(part)])
+    .filter(([, part]) => part !== undefined);
+  if (entries.length === 0) return undefined;
+  return Array.isArray(value) ? entries.map(([, part]) => part) : Object.fromEntries(entries);
+}
+
+/** What a default in prose means, where a prop can say it: by its words, or by the prop where the same words mean several things. */
+export const meanings: Record<string, (chart: Chart) => unknown> = {
+  'the namespace of the chart': () => 'prefect',
+  'nothing is asked for': () => ({}),
+  zeros: () => '00000000-0000-0000-0000-000000000000',
+  empty: () => '',
+  'no key': () => '',
+  'not written: LogLevel.INFO': () => LogLevel.INFO,
+  'LogLevel.INFO for both': (chart) => new DebugConfig(chart, 'Debug', { level: LogLevel.INFO, flowLevel: LogLevel.INFO }),
+  'if `serviceAccountName` or `dask` is given': () => false,
+  "as the flow run's pod, without its resources": () => ({}),
+  "'flow-run-' and the first part of the id": () => 'flow-run-11111111',
+  "that of the tag of prefecthq/prefect, else '1.4.1'": () => '1.4.1',
+  'a `FlowJobTemplate` without props is made': (chart) => job(chart, { resourceName: 'prefect-agent-job-template' }),
+  'requests 100m CPU, 256Mi memory, 64Mi disk; limits 512Mi memory, 256Mi disk; no CPU limit (PrefectHQ/prefect#3942)': () => ({
+    cpuRequest: Cpu.millis(100),
+    memoryRequest: Size.mebibytes(256),
+    ephemeralStorageRequest: Size.mebibytes(64),
+    memoryLimit: Size.mebibytes(512),
+    ephemeralStorageLimit: Size.mebibytes(256),
+  }),
+  'true for Secrets and ConfigMaps, false otherwise': () => true,
+  'FlowRun.runConfig': () => ({}),
+  'KubernetesRun.image': () => TEMPLATE.image,
+  'KubernetesRun.imagePullPolicy': () => TEMPLATE.imagePullPolicy,
+  'KubernetesRun.imagePullSecrets': () => TEMPLATE.imagePullSecrets,
+  'KubernetesRun.serviceAccountName': () => TEMPLATE.serviceAccountName,
+  'KubernetesRun.cpuRequest': () => '1000m',
+  'KubernetesRun.cpuLimit': () => '2000m',
+  'KubernetesRun.memoryRequest': () => '1Gi',
+  'KubernetesRun.memoryLimit': () => '2Gi',
+};
+
+/** Defaults that are Prefect's own, and not written: by their place in its config.toml. */
+export const prefects: Record<string, string> = {
+  'AgentSettings.logFormat': 'logging.format',
+  'AgentSettings.name': 'cloud.agent.name',
+  'AgentSettings.requestTimeout': 'cloud.request_timeout',
+};
+
+/** Defaults that no value of the prop could say: the manifest then lacks something, and somebody else decides. */
+export const unsayable: Record<string, string> = {
+  'AgentRbacProps.serviceAccountName': 'another object is made instead',
+  'AgentSettings.agentConfigId': 'nothing is written',
+  'ContainerOptions.certificateAuthorities': 'nothing is written, and the image decides',
+  'ContainerOptions.proxy': 'nothing is written',
+  'ContainerResources.cpuLimit': 'nothing is written, and nothing is limited',
+  'ContainerResources.cpuRequest': 'nothing is written, and Kubernetes takes the limit',
+  'ContainerResources.ephemeralStorageLimit': 'nothing is written, and nothing is limited',
+  'ContainerResources.ephemeralStorageRequest': 'nothing is written, and Kubernetes takes the limit',
+  'ContainerResources.memoryLimit': 'nothing is written, and nothing is limited',
+  'ContainerResources.memoryRequest': 'nothing is written, and Kubernetes takes the limit',
+  'DaskWorkerPolicyProps.idleTimeout': 'nothing is written, and Dask waits for ever',
+  'EgressRule.ports': 'nothing is written: no ports at all are none, not all',
+  'FlowJobProps.activeDeadline': 'nothing is written, and Kubernetes waits for ever',
+  'FlowJobProps.dask': 'nothing is written',
+  'FlowJobProps.image': 'nothing is written, and the agent decides',
+  'FlowJobProps.imagePullPolicy': 'nothing is written, and Kubernetes decides',
+  'FlowJobProps.pipIndexUrl': 'nothing is written, and pip decides',
+  'FlowJobProps.serviceAccountName': 'nothing is written, and Kubernetes decides',
+  'FlowJobProps.terminationGracePeriod': 'nothing is written, and Kubernetes decides',
+  'FlowJobTemplateProps.onEviction': 'nothing is written',
+  'FlowRun.dockerStorageImage': 'of another storage nothing is known',
+  'KubernetesRun.jobTemplate': "the agent's is not a value of the run",
+  'PodOptions.priorityClassName': 'nothing is written, and Kubernetes decides',
+  'PrefectAgentProps.egress': 'nothing is written: an empty list is nowhere, not anywhere',
+  'PrefectAgentProps.serviceAccountName': 'another object is made instead',
+  'PrefectCloudOptions.tenantId': 'nothing is written, and Prefect decides',
+  'PrefectServerOptions.apiKey': 'nothing is written',
+  'PrefectServerOptions.tenantId': 'nothing is written, and Prefect decides',
+  'StockPrefectAgentProps.agentConfigId': 'nothing is written',
+  'StockPrefectAgentProps.imagePullSecrets': 'nothing is written',
+  'StockPrefectAgentProps.serviceAccountName': 'an empty name is written, which is no name',
+  'StockPrefectAgentProps.tenantId': 'nothing is written, and Prefect decides',
+  'Toleration.effect': 'nothing is written, and Kubernetes takes every one',
+  'Toleration.key': 'nothing is written, and Kubernetes takes every one',
+  'Toleration.tolerationSeconds': 'nothing is written, and Kubernetes waits for ever',
+  'Toleration.value': 'nothing is written, and Kubernetes takes every one',
+  'VolumeMountOptions.subPath': 'nothing is written',
+};
+
+/** A value that is not the default, by the prop or its type, to see that the outcome depends on it at all. */
+export const others: Record<string, (chart: Chart) => unknown> = {
+  boolean: () => true,
+  number: () => 7,
+  string: () => 'other',
+  'string[]': () => ['other'],
+  'number[]': () => [8443],
+  'map of string': () => ({ other: 'other' }),
+  'map of any': () => ({}),
+  'map of number': () => ({ 'example.com/device': 2 }),
+  'map of EnvValue': () => ({ OTHER: EnvValue.of('other') }),
+  'map of Volume': () => ({ other: Volume.emptyDir({ mountPath: '/other' }) }),
+  'EgressRule[]': () => [{ cidr: '192.0.2.0/24' }],
+  'InitContainer[]': () => [{ name: 'other', image: 'registry.example/other:1' }],
+  'Toleration[]': () => [{ key: 'other' }],
+  Duration: () => Duration.seconds(29),
+  Size: () => Size.gibibytes(3),
+  Cpu: () => Cpu.units(3),
+  SecretKeyRef: () => SecretKeyRef.of('other', 'key'),
+  ConfigMapKeyRef: () => ConfigMapKeyRef.of('other', 'key'),
+  HttpProxy: () => ({ url: 'http://proxy.example:3128' }),
+  ContainerResources: () => ({ memoryLimit: Size.gibibytes(3) }),
+  DaskPodOptions: () => ({ nodeSelector: { other: 'other' } }),
+  DaskWorkerPolicy: (chart) => new DaskWorkerPolicy(chart, 'Dask'),
+  DebugConfig: (chart) => new DebugConfig(chart, 'Debug', { flowLevel: LogLevel.ERROR }),
+  FlowJobTemplate: (chart) => job(chart, { image: 'registry.example/other:1' }),
+  KubernetesRun: () => ({ image: 'registry.example/other:1' }),
+  'AgentSettings.agentConfigId': () => UUID,
+  'AgentSettings.logFormat': () => '%(message)s',
+  'ContainerOptions.image': () => 'registry.example/other:1',
+  'DaskWorkerPolicyProps.daskKubernetesVersion': () => '2024.5.0',
+  'FlowJobProps.image': () => 'registry.example/other:1',
+  'FlowJobProps.ttlAfterFinished': () => Duration.hours(1),
+  'FlowJobTemplateProps.onEviction': () => EvictionPolicy.PROTECT,
+  'FlowRun.coreVersion': () => '0.12.0',
+  'FlowRun.flowId': () => UUID,
+  'FlowRun.id': () => UUID,
+  'InitContainer.volumeMounts': () => ({ cache: '/out' }),
+  'KubernetesRun.jobTemplate': () => ({ spec: { template: { spec: { containers: [{ name: 'flow' }] } } } }),
+  'PodOptions.affinity': () => ({ podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone' }] } }),
+  'PodOptions.podSpec': () => ({ runtimeClassName: 'other' }),
+  'PrefectAgentProps.prefectVersion': () => '1.2.4',
+  'PrefectCloudOptions.tenantId': () => UUID,
+  'PrefectCloudOptions.url': () => 'https://prefect.example',
+  'PrefectServerOptions.tenantId': () => UUID,
+  'StockPrefectAgentProps.agentConfigId': () => UUID,
+  'StockPrefectAgentProps.api': () => 'https://prefect.example',
+  'StockPrefectAgentProps.tenantId': () => UUID,
+};
+
+/** The value of a default that is written as an expression. */
+export function evaluate(expression: string): unknown {
+  const names = { Duration, Size, ...library };
+  return new Function(...Object.keys(names), `return ${expression}`)(...Object.values(names));
+}
