@@ -24,7 +24,7 @@ export async function plot(fleets, versions, path) {
     encoding: {
       x: { field: 'agents', type: 'quantitative', scale: { type: 'log' }, axis: { values: domain, format: ',d' } },
       y: { field: 'seconds', type: 'quantitative', scale: { type: 'log' }, title: 'seconds (median)', axis: { format: '~g' } },
-      color: { field: 'name', type: 'nominal', title: null },
+      color: { field: 'name', type: 'nominal', title: null, legend: { labelLimit: 0 } },
     },
   });
   const view = new vega.View(vega.parse(spec), { renderer: 'none' });
