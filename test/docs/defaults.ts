@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ApiObject, App, Chart, Duration, Size, Testing } from 'cdk8s';
 import { Construct } from 'constructs';
 import { parse } from 'yaml';
@@ -10,8 +13,11 @@ import {
   DebugConfig,
   EnvValue,
   EvictionPolicy,
+  Fleet,
+  type FleetProps,
   FlowJobTemplate,
   FlowRunJob,
+  FlowRunSweeper,
   ImagePullPolicy,
   LogLevel,
   PrefectAgent,
@@ -33,6 +39,30 @@ const cloud = (options: object = {}) => PrefectApi.cloud({ apiKey: SecretKeyRef.
 const api = cloud();
 const agent = (chart: Chart, props: object) => new PrefectAgent(chart, 'Agent', { api, ...props });
 const job = (chart: Chart, props: object) => new FlowJobTemplate(chart, 'Jobs', props);
+
+const sweeper = (chart: Chart, props: object) => new FlowRunSweeper(chart, 'Sweeper', { api, ...props });
+
+/** Fleets with a team `fraud`, in a file. */
+const FLEET_FILE = join(mkdtempSync(join(tmpdir(), 'cdk8s-prefect-')), 'teams.yaml');
+const OTHER_FLEET_FILE = FLEET_FILE.replace('teams', 'others');
+writeFileSync(FLEET_FILE, 'teams: { fraud: {} }\n');
+writeFileSync(OTHER_FLEET_FILE, 'teams: { other: {} }\n');
+
+/** What a fleet writes, by its path. */
+function fleet(props: FleetProps): object {
+  const output = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-'));
+  const before = process.env.CDK8S_OUTDIR;
+  process.env.CDK8S_OUTDIR = output;
+  try {
+    new Fleet(props).synth();
+    const files = readdirSync(output, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.yaml'));
+    return Object.fromEntries(files.map((file) => [file, readFileSync(join(output, file), 'utf8')]));
+  } finally {
+    if (before === undefined) delete process.env.CDK8S_OUTDIR;
+    else process.env.CDK8S_OUTDIR = before;
+    rmSync(output, { recursive: true });
+  }
+}
 
 /** The template whose values a run config replaces. */
 const TEMPLATE = {
@@ -65,6 +95,14 @@ export const outcomes: Record<string, Outcome> = {
   'DebugConfigProps.flowLevel': (props, chart) => agent(chart, { debug: new DebugConfig(chart, 'Debug', props) }).effectiveJob(),
   EgressRule: (rule, chart) => agent(chart, { egress: [{ cidr: '10.0.0.0/8', ...rule }] }),
   EmptyDirOptions: (options, chart) => job(chart, { volumes: { cache: Volume.emptyDir({ mountPath: '/cache', ...options }) } }),
+  FleetProps: (props) => fleet({ teams: { fraud: {} }, defaults: { api }, ...props }),
+  'FleetProps.defaults': (props) => fleet({ teams: { fraud: { api } }, ...props }),
+  'FleetProps.teams': (props) => fleet({ file: FLEET_FILE, defaults: { api }, ...props }),
+  FleetTeamProps: (team) => fleet({ teams: { fraud: team }, defaults: { api } }),
+  FlowRunSweeperProps: (props, chart) => sweeper(chart, props),
+  SweeperMetrics: (metrics, chart) => sweeper(chart, { metrics }),
+  'SweeperMetrics.labels': (metrics, chart) => sweeper(chart, { metrics: { serviceMonitor: true, ...metrics } }),
+  SweeperRule: (finishedJobs, chart) => sweeper(chart, { finishedJobs }),
   FlowJobProps: (props, chart) => [job(chart, props), new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props })],
   FlowJobTemplateProps: (props, chart) => job(chart, props),
   'FlowJobTemplateProps.flowNamespace': (props, chart) => job(chart, { onEviction: EvictionPolicy.PROTECT, ...props }),
@@ -78,9 +116,10 @@ export const outcomes: Record<string, Outcome> = {
     }),
   KubernetesRun: (runConfig, chart) => agent(chart, { jobTemplate: job(chart, TEMPLATE) }).effectiveJob({ runConfig }),
   PodOptions: (props, chart) => [agent(chart, props), new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props })],
+  PrefectAgentOptions: (props, chart) => agent(chart, props),
   PrefectAgentProps: (props, chart) => agent(chart, props),
   'PrefectAgentProps.debug': (props, chart) => agent(chart, props).effectiveJob(),
-  'PrefectAgentProps.prefectVersion': (props, chart) => agent(chart, props).effectiveJob(),
+  'PrefectAgentOptions.prefectVersion': (props, chart) => agent(chart, props).effectiveJob(),
   PrefectCloudOptions: (options, chart) => agent(chart, { api: cloud(options) }),
   PrefectServerOptions: (options, chart) => agent(chart, { api: PrefectApi.server({ url: 'http://prefect.example:4200', ...options }) }),
   StockPrefectAgentProps: (props, chart) => new StockPrefectAgent(chart, 'Agent', props),
@@ -144,6 +183,28 @@ export const meanings: Record<string, (chart: Chart) => unknown> = {
     ephemeralStorageLimit: Size.mebibytes(256),
   }),
   'true for Secrets and ConfigMaps, false otherwise': () => true,
+  'the output itself': () => '.',
+  'the name of the team': () => 'fraud',
+  "that of the fleet's defaults": () => api,
+  'a `PrefectAgent` without options': () => ({}),
+  'a `FlowJobTemplate` without props': () => ({}),
+  'FleetProps.defaults': () => ({}),
+  'FlowRunSweeperProps.namespaces': () => ['prefect'],
+  'after 3 minutes': () => ({ after: Duration.minutes(3) }),
+  'FlowRunSweeperProps.cancellingRuns': () => ({ after: Duration.minutes(5) }),
+  'after 10 minutes': () => ({ after: Duration.minutes(10) }),
+  'after 90 seconds': () => ({ after: Duration.seconds(90) }),
+  'at once': () => ({ after: Duration.seconds(0) }),
+  'after 1 minute': () => ({ after: Duration.minutes(1) }),
+  'requests 50m CPU, 128Mi memory, 64Mi disk; limits 512Mi memory, 256Mi disk; no CPU limit': () => ({
+    cpuRequest: Cpu.millis(50),
+    memoryRequest: Size.mebibytes(128),
+    ephemeralStorageRequest: Size.mebibytes(64),
+    memoryLimit: Size.mebibytes(512),
+    ephemeralStorageLimit: Size.mebibytes(256),
+  }),
+  // That of the rule in outcomes.SweeperRule.
+  'see the prop of the rule': () => Duration.minutes(3),
   'FlowRun.runConfig': () => ({}),
   'KubernetesRun.image': () => TEMPLATE.image,
   'KubernetesRun.imagePullPolicy': () => TEMPLATE.imagePullPolicy,
@@ -176,6 +237,13 @@ export const unsayable: Record<string, string> = {
   'ContainerResources.memoryRequest': 'nothing is written, and Kubernetes takes the limit',
   'DaskWorkerPolicyProps.idleTimeout': 'nothing is written, and Dask waits for ever',
   'EgressRule.ports': 'nothing is written: no ports at all are none, not all',
+  'FleetProps.file': 'nothing is read',
+  'FleetTeamProps.dask': 'another object is made with it',
+  'FleetTeamProps.debug': 'another object is made with it',
+  'FleetTeamProps.resourceName': 'each construct has another',
+  'FlowRunSweeperProps.egress': 'nothing is written: an empty list is nowhere, not anywhere',
+  'FlowRunSweeperProps.metrics': 'nothing is served',
+  'SweeperMetrics.scraperNamespace': 'nothing is written, and Kubernetes takes every one',
   'FlowJobProps.activeDeadline': 'nothing is written, and Kubernetes waits for ever',
   'FlowJobProps.dask': 'nothing is written',
   'FlowJobProps.image': 'nothing is written, and the agent decides',
@@ -187,8 +255,8 @@ export const unsayable: Record<string, string> = {
   'FlowRun.dockerStorageImage': 'of another storage nothing is known',
   'KubernetesRun.jobTemplate': "the agent's is not a value of the run",
   'PodOptions.priorityClassName': 'nothing is written, and Kubernetes decides',
-  'PrefectAgentProps.egress': 'nothing is written: an empty list is nowhere, not anywhere',
-  'PrefectAgentProps.serviceAccountName': 'another object is made instead',
+  'PrefectAgentOptions.egress': 'nothing is written: an empty list is nowhere, not anywhere',
+  'PrefectAgentOptions.serviceAccountName': 'another object is made instead',
   'PrefectCloudOptions.tenantId': 'nothing is written, and Prefect decides',
   'PrefectServerOptions.apiKey': 'nothing is written',
   'PrefectServerOptions.tenantId': 'nothing is written, and Prefect decides',
@@ -234,6 +302,17 @@ export const others: Record<string, (chart: Chart) => unknown> = {
   'AgentSettings.logFormat': () => '%(message)s',
   'ContainerOptions.image': () => 'registry.example/other:1',
   'DaskWorkerPolicyProps.daskKubernetesVersion': () => '2024.5.0',
+  SweeperRule: () => ({ after: Duration.minutes(7) }),
+  SweeperMetrics: () => ({}),
+  PrefectApi: () => PrefectApi.server({ url: 'http://prefect.example:4200' }),
+  PrefectAgentOptions: () => ({ labels: ['other'] }),
+  FlowJobTemplateProps: () => ({ image: 'registry.example/other:1' }),
+  DaskWorkerPolicyProps: () => ({}),
+  DebugConfigProps: () => ({}),
+  FleetTeamProps: () => ({ namespace: 'other' }),
+  'map of FleetTeamProps': () => ({ other: {} }),
+  'FleetProps.file': () => OTHER_FLEET_FILE,
+  'FleetProps.defaults': () => ({ namespace: 'other' }),
   'FlowJobProps.image': () => 'registry.example/other:1',
   'FlowJobProps.ttlAfterFinished': () => Duration.hours(1),
   'FlowJobTemplateProps.onEviction': () => EvictionPolicy.PROTECT,
@@ -244,7 +323,7 @@ export const others: Record<string, (chart: Chart) => unknown> = {
   'KubernetesRun.jobTemplate': () => ({ spec: { template: { spec: { containers: [{ name: 'flow' }] } } } }),
   'PodOptions.affinity': () => ({ podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone' }] } }),
   'PodOptions.podSpec': () => ({ runtimeClassName: 'other' }),
-  'PrefectAgentProps.prefectVersion': () => '1.2.4',
+  'PrefectAgentOptions.prefectVersion': () => '1.2.4',
   'PrefectCloudOptions.tenantId': () => UUID,
   'PrefectCloudOptions.url': () => 'https://prefect.example',
   'PrefectServerOptions.tenantId': () => UUID,
