@@ -4,6 +4,7 @@ import { Cluster } from './harness/cluster';
 import type { Team } from './team';
 
 const cluster = new Cluster();
+cluster.takesTurns();
 const teams = new Teams(cluster);
 // They wait, for agents and kubelets, more than they compute.
 const onCluster = cluster.testWith('hostAddress', test.concurrent);

@@ -5,6 +5,7 @@ import { refused, requestsOf, rightsOf, used } from './rights';
 import type { Team } from './team';
 
 const cluster = new Cluster();
+cluster.takesTurns();
 const teams = new Teams(cluster);
 const onCluster = cluster.testWith('hostAddress', test.concurrent);
 const withAudit = cluster.testWith('auditLog', test.concurrent);

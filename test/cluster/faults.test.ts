@@ -13,6 +13,7 @@ import { Team } from './team';
 jest.setTimeout(900_000);
 
 const cluster = new Cluster();
+cluster.takesTurns();
 const servers: { stop(): Promise<void> }[] = [];
 afterAll(async () => {
   await cluster.deleteNamespaces();

@@ -11,6 +11,7 @@ import { installSweeper } from './sweeper';
 jest.setTimeout(900_000);
 
 const cluster = new Cluster();
+cluster.takesTurns();
 let prefect: Prefect;
 afterAll(async () => {
   await cluster.deleteNamespaces();

@@ -3,6 +3,7 @@ import { AuditLog } from './audit-log';
 import { type Environment, getEnvironment } from './environment';
 import { Kubectl } from './kubectl';
 import { Namespace } from './namespace';
+import { acquire } from './own/lock';
 
 /** What not every cluster offers to the tests, and why one that was given in KUBECONFIG lacks it. */
 const whyMissing = {
@@ -50,6 +51,15 @@ export class Cluster extends Kubectl {
   /** A namespace that is there already: what a test leaves in it, it must remove. */
   existingNamespace(name: string): Namespace {
     return new Namespace(this.environment, this.api, name);
+  }
+
+  /** For a file of tests that ask of a node all that it can give: such files wait for each other. */
+  takesTurns(): void {
+    let release: () => void;
+    beforeAll(async () => {
+      release = await acquire('turn');
+    }, 3_600_000);
+    afterAll(() => release?.());
   }
 
   /** The requests of service accounts. Only for tests declared by `testWith('auditLog')`. */
