@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   Cpu,
   EnvValue,
+  EvictionPolicy,
   FlowJobTemplate,
   type FlowJobTemplateProps,
   type FlowRun,
@@ -138,6 +139,7 @@ const templateProps: fc.Arbitrary<FlowJobTemplateProps> = fc.record(
     activeDeadline: fc.constant(Duration.hours(1)),
     extraPipPackages: fc.constant(['pandas']),
     podSecurity: fc.constantFrom(...Object.values(PodSecurity)),
+    onEviction: fc.constantFrom(...Object.values(EvictionPolicy)),
   },
   { requiredKeys: [] },
 );
@@ -148,6 +150,7 @@ const agentProps = fc.record({
     maxKeys: 2,
   }),
   sendFlowRunLogs: fc.boolean(),
+  deleteFinishedJobs: fc.boolean(),
   server: fc.boolean(),
 });
 
