@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import {
   type AgentRbacProps,
+  type ContainerOptions,
   DaskDeployMode,
   type DaskPodOptions,
   type DaskWorkerPolicyProps,
@@ -125,11 +126,21 @@ const resourceName = fc.oneof(
 const proxy = fc.record({ url, noProxy: optional(fc.array(of('.svc', '10.0.0.0/8', '[::1]:80', '*', 'A.example:1'), { maxLength: 3 })) });
 const egress = fc.array(fc.record({ cidr, ports: optional(fc.array(port, { maxLength: 4 })) }), { maxLength: 4 });
 
+const containerOptions: Each<ContainerOptions> = {
+  image: values.image,
+  imagePullPolicy: of(...Object.values(ImagePullPolicy)),
+  env: values.env,
+  volumes: values.volumes,
+  proxy,
+  certificateAuthorities: values.configMapKeyRef,
+};
+
 // Left out is what only a test can say: namespaces, and what other constructs make.
 export type AgentProps = Omit<PrefectAgentProps, 'affinity' | 'podSpec' | 'flowNamespace' | 'debug' | 'jobTemplate'>;
 export const agentProps: fc.Arbitrary<Spec<AgentProps>> = some<AgentProps>(
   {
     ...podOptions('agent'),
+    ...containerOptions,
     api,
     labels: prefect.labels,
     name: prefect.label,
@@ -141,15 +152,9 @@ export const agentProps: fc.Arbitrary<Spec<AgentProps>> = some<AgentProps>(
     requestTimeout: values.duration(1, 30),
     logFormat: of('%(message)s', '{"größe": "%(message)s"}\n'),
     resourceName,
-    image: values.image,
-    imagePullPolicy: of(...Object.values(ImagePullPolicy)),
     prefectVersion: seldom(of('1.0.0', '1.4.1'), of('0.15.0', '2.0.0', '')),
     serviceAccountName: values.dnsSubdomain,
     resources: values.resources,
-    env: values.env,
-    volumes: values.volumes,
-    proxy,
-    certificateAuthorities: values.configMapKeyRef,
     egress,
   },
   ['api'],
@@ -162,6 +167,7 @@ export type SweeperProps = Omit<FlowRunSweeperProps, 'affinity' | 'podSpec' | 'n
 export const sweeperProps: fc.Arbitrary<Spec<SweeperProps>> = some<SweeperProps>(
   {
     ...podOptions('sweeper'),
+    ...containerOptions,
     api,
     interval: values.duration(1, 300),
     dryRun: fc.boolean(),
@@ -178,13 +184,7 @@ export const sweeperProps: fc.Arbitrary<Spec<SweeperProps>> = some<SweeperProps>
       labels: values.labels,
     }) as fc.Arbitrary<Spec<SweeperMetrics>>,
     resourceName,
-    image: values.image,
-    imagePullPolicy: of(...Object.values(ImagePullPolicy)),
     resources: values.resources,
-    env: values.env,
-    volumes: values.volumes,
-    proxy,
-    certificateAuthorities: values.configMapKeyRef,
     egress,
   },
   ['api'],
