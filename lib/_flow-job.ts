@@ -119,14 +119,15 @@ export function renderFlowJob(where: Where, props: FlowJobProps, own: FlowJobOwn
         spec: {
           ...renderPodOptions(where, props),
           restartPolicy: 'Never',
-          serviceAccountName: serviceAccountName && checkDnsSubdomain(where, 'serviceAccountName', serviceAccountName),
+          serviceAccountName:
+            serviceAccountName === undefined ? undefined : checkDnsSubdomain(where, 'serviceAccountName', serviceAccountName),
           automountServiceAccountToken: props.automountServiceAccountToken ?? serviceAccountName !== undefined,
           securityContext: restricted ? RESTRICTED_POD : undefined,
           terminationGracePeriodSeconds: props.terminationGracePeriod?.toSeconds(),
           containers: [
             {
               name: 'flow',
-              image: props.image && checkImage(where, 'image', props.image),
+              image: props.image === undefined ? undefined : checkImage(where, 'image', props.image),
               imagePullPolicy: props.imagePullPolicy,
               env: renderFlowEnv(where, props, restricted),
               resources: renderResources(where, props.resources ?? {}),

@@ -15,7 +15,7 @@ interface SweeperMonitoringProps extends SweeperMetrics {
 
 /** Who may connect to the sweeper: those who scrape. */
 export function renderIngress(where: Where, { scraperNamespace }: SweeperMetrics, port: number): k8s.NetworkPolicyIngressRule[] {
-  const from = scraperNamespace && [
+  const from = scraperNamespace !== undefined && [
     {
       namespaceSelector: {
         matchLabels: { 'kubernetes.io/metadata.name': checkDnsLabel(where, 'metrics.scraperNamespace', scraperNamespace) },

@@ -192,6 +192,8 @@ describe('refuses', () => {
       { sidecars: [{ ...sidecar, volumeMounts: { cache: '/x' } }] },
       'sidecars[0].volumeMounts is "cache": it must name volumes of the template: home',
     ],
+    ['an account without a name', { serviceAccountName: '' }, 'serviceAccountName is "": it must be a DNS subdomain'],
+    ['an image without a name', { image: '' }, 'image is "": it must be an image with a tag'],
     ['an account that Kubernetes refuses', { serviceAccountName: 'A' }, 'serviceAccountName is "A": it must be a DNS subdomain'],
     ['a flowNamespace that Kubernetes refuses', { flowNamespace: 'A' }, 'flowNamespace is "A": it must be a DNS label'],
     [
