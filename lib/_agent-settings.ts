@@ -1,6 +1,6 @@
 import { Duration } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
-import { renderApiEnv } from './_api-access';
+import { OWNED_API_ENV, renderApiEnv } from './_api-access';
 import { checkAgentLabels, checkLongText, checkText, checkUuid } from './_checks';
 import { checkFlowEnvName } from './_flow-env';
 import { refuse, type Where } from './_refuse';
@@ -69,11 +69,7 @@ const OWNED_ENV: Record<string, string> = {
   JOB_CPU_LIMIT: 'Prefect 1 does not read it: use cpu_limit of KubernetesRun',
   IMAGE_PULL_POLICY: 'Prefect 1 does not read it: use image_pull_policy of KubernetesRun',
   YAML_TEMPLATE: 'Prefect 1 does not read it',
-  PREFECT__BACKEND: 'use the prop api',
-  PREFECT__CLOUD__API: 'use the prop api',
-  PREFECT__CLOUD__API_KEY: 'use the prop api: the key is never in a manifest',
-  PREFECT__CLOUD__AUTH_TOKEN: 'use the prop api: the key is never in a manifest',
-  PREFECT__CLOUD__TENANT_ID: 'use the prop api',
+  ...OWNED_API_ENV,
   PREFECT__CLOUD__REQUEST_TIMEOUT: 'use the prop requestTimeout',
   PREFECT__CLOUD__SEND_FLOW_RUN_LOGS: 'use the prop sendFlowRunLogs',
   PREFECT__CLOUD__AGENT__AUTH_TOKEN: 'Prefect 1 does not read it: use the prop api',

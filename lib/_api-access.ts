@@ -2,6 +2,15 @@ import type { k8s } from 'cdk8s-plus-27';
 import type { PodFiles } from './_hardened-pod';
 import type { PrefectApi } from './prefect-api';
 
+/** Names that `api` says, each with what to do instead. */
+export const OWNED_API_ENV: Record<string, string> = {
+  PREFECT__BACKEND: 'use the prop api',
+  PREFECT__CLOUD__API: 'use the prop api',
+  PREFECT__CLOUD__API_KEY: 'use the prop api: the key is never in a manifest',
+  PREFECT__CLOUD__AUTH_TOKEN: 'use the prop api: the key is never in a manifest',
+  PREFECT__CLOUD__TENANT_ID: 'use the prop api',
+};
+
 /** What a program of ours is told of Prefect's API, but for the key. */
 export function renderApiEnv({ backend, url, tenantId }: PrefectApi): k8s.EnvVar[] {
   return [

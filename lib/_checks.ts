@@ -204,9 +204,15 @@ export function checkUuid(where: Where, prop: string, value: string): void {
 export function checkAgentLabels(where: Where, labels: string[]): void {
   for (const [i, label] of labels.entries()) {
     checkText(where, `labels[${i}]`, label);
-    if (labels.indexOf(label) !== i) {
-      refuse(where, { prop: `labels[${i}]`, value: label, allowed: 'must not be given twice', remedy: 'leave one of them out' });
-    }
+    checkFirst(where, 'labels', labels, i);
+  }
+}
+
+/** A value of a list, which must not have it before. */
+export function checkFirst(where: Where, prop: string, values: string[], i: number): void {
+  const value = values[i] ?? '';
+  if (values.indexOf(value) !== i) {
+    refuse(where, { prop: `${prop}[${i}]`, value, allowed: 'must not be given twice', remedy: 'leave one of them out' });
   }
 }
 

@@ -5,6 +5,7 @@ import {
   checkDnsLabel,
   checkDnsSubdomain,
   checkEnvName,
+  checkFirst,
   checkLabelKey,
   checkLabels,
   checkLabelValue,
@@ -52,11 +53,7 @@ export function verbatimPodFields(
 export function renderPodOptions(where: Where, options: PodOptions): Omit<k8s.PodSpec, 'containers'> {
   checkLabels(where, 'nodeSelector', options.nodeSelector ?? {});
   const secrets = options.imagePullSecrets ?? [];
-  for (const [i, name] of secrets.entries()) {
-    if (secrets.indexOf(name) !== i) {
-      refuse(where, { prop: `imagePullSecrets[${i}]`, value: name, allowed: 'must not be given twice', remedy: 'leave one of them out' });
-    }
-  }
+  for (const i of secrets.keys()) checkFirst(where, 'imagePullSecrets', secrets, i);
   if (options.priorityClassName !== undefined) checkDnsSubdomain(where, 'priorityClassName', options.priorityClassName);
   return {
     imagePullSecrets: nonEmpty(secrets.map((name, i) => ({ name: checkDnsSubdomain(where, `imagePullSecrets[${i}]`, name) }))),

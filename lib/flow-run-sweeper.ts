@@ -5,8 +5,8 @@ import { type ApiObject, Duration, Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { checkPrefectEnv } from './_agent-settings';
-import { renderApiEnv, renderApiKeyArgs, renderApiKeyFile } from './_api-access';
-import { checkDnsLabel, checkWholeSeconds } from './_checks';
+import { OWNED_API_ENV, renderApiEnv, renderApiKeyArgs, renderApiKeyFile } from './_api-access';
+import { checkDnsLabel, checkFirst, checkWholeSeconds } from './_checks';
 import { renderHardenedPod } from './_hardened-pod';
 import { renderEgress } from './_network';
 import { addObject, namespaceOf, recommendedLabels } from './_object';
@@ -122,13 +122,6 @@ const DEFAULT_RESOURCES: ContainerResources = {
   ephemeralStorageRequest: Size.mebibytes(64),
   ephemeralStorageLimit: Size.mebibytes(256),
 };
-const OWNED_ENV: Record<string, string> = {
-  PREFECT__CLOUD__API_KEY: 'use the prop api: the key is never in a manifest',
-  PREFECT__CLOUD__AUTH_TOKEN: 'use the prop api: the key is never in a manifest',
-  PREFECT__BACKEND: 'use the prop api',
-  PREFECT__CLOUD__API: 'use the prop api',
-  PREFECT__CLOUD__TENANT_ID: 'use the prop api',
-};
 const PORT = 8080;
 
 /**
@@ -237,7 +230,7 @@ export class FlowRunSweeper extends Construct {
     programName: string,
   ): k8s.PodTemplateSpec {
     const { api } = props;
-    checkPrefectEnv(this, Object.keys(props.env ?? {}), OWNED_ENV);
+    checkPrefectEnv(this, Object.keys(props.env ?? {}), OWNED_API_ENV);
     const probe = (path: string) => ({ httpGet: { path, port: k8s.IntOrString.fromNumber(PORT) }, timeoutSeconds: 10 });
     return renderHardenedPod(this, props, {
       name: 'sweeper',
@@ -280,9 +273,7 @@ function checkNamespaces(where: Construct, namespaces: string[]): string[] {
   }
   for (const [i, name] of namespaces.entries()) {
     checkDnsLabel(where, `namespaces[${i}]`, name);
-    if (namespaces.indexOf(name) !== i) {
-      refuse(where, { prop: `namespaces[${i}]`, value: name, allowed: 'must not be given twice', remedy: 'leave one of them out' });
-    }
+    checkFirst(where, 'namespaces', namespaces, i);
   }
   return namespaces;
 }
