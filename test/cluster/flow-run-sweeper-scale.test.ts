@@ -40,34 +40,44 @@ function runningJobs(ns: Namespace, count: number): Json[] {
   });
 }
 
-/** A pod that no scheduler takes, like that of a Job. */
-const idlePod = (job: Json, name: string, labels: Record<string, string>) => ({
-  metadata: { name, labels },
-  spec: { ...job.spec.template.spec, schedulerName: 'nobody' },
+/**
+ * A pod that no scheduler takes, with a controller: for one without, that of Jobs would look through all Jobs, and so keep every other test
+ * waiting.
+ */
+const idlePod = ({ spec }: Json, name: string, labels: Record<string, string>, { apiVersion, kind, metadata }: Json) => ({
+  metadata: { name, labels, ownerReferences: [{ apiVersion, kind, name: metadata.name, uid: metadata.uid, controller: true }] },
+  spec: { ...spec.template.spec, schedulerName: 'nobody' },
 });
 
-/** The flow's pod of each Job, and workers of a Dask cluster for the rest. */
-function podsOf(jobs: Json[]): Json[] {
-  return jobs.flatMap((job) => {
-    const flowPod = `${job.metadata.name}-abcde`;
-    const cluster = `dask-${flowPod}-${randomUUID().slice(0, 10)}`;
-    const workers = Array.from({ length: PODS / JOBS - 1 }, (_, i) =>
-      idlePod(job, `${cluster}-${i}`, {
-        'dask.org/cluster-name': cluster,
-        'dask.org/component': 'worker',
-        'cdk8s-prefect/flow-pod': flowPod,
-      }),
-    );
-    return [idlePod(job, flowPod, job.spec.template.metadata.labels), ...workers];
+/** Creates the Jobs, the flow's pod of each, and workers of a Dask cluster for the rest. */
+async function createJobsAndPods(ns: Namespace, jobs: Json[]): Promise<void> {
+  const pods = `/api/v1/namespaces/${ns.name}/pods`;
+  const created = await createAll(`/apis/batch/v1/namespaces/${ns.name}/jobs`, jobs);
+  const flowPods = await createAll(
+    pods,
+    created.map((job) => idlePod(job, `${job.metadata.name}-abcde`, job.spec.template.metadata.labels, job)),
+  );
+  const workers = flowPods.flatMap((flowPod, i) => {
+    const cluster = `dask-${flowPod.metadata.name}-${randomUUID().slice(0, 10)}`;
+    const labels = {
+      'dask.org/cluster-name': cluster,
+      'dask.org/component': 'worker',
+      'cdk8s-prefect/flow-pod': flowPod.metadata.name,
+    };
+    return Array.from({ length: PODS / JOBS - 1 }, (_, worker) => idlePod(created[i], `${cluster}-${worker}`, labels, flowPod));
   });
+  await createAll(pods, workers);
 }
 
-async function createAll(path: string, objects: Json[]): Promise<void> {
-  const rest = objects.values();
+/** Creates objects, some at once, and gives them as they are stored. */
+async function createAll(path: string, objects: Json[]): Promise<Json[]> {
+  const stored: Json[] = [];
+  const rest = objects.entries();
   const worker = async () => {
-    for (const object of rest) await cluster.api.expect('POST', path, object);
+    for (const [i, object] of rest) stored[i] = (await cluster.api.expect('POST', path, object)).body;
   };
   await Promise.all(Array.from({ length: 16 }, worker));
+  return stored;
 }
 
 /** What manage_jobs of the agent of Prefect 1.4.1 takes, in seconds: it asks about each Job alone. */
@@ -108,9 +118,7 @@ async function stockPass(ns: Namespace): Promise<number> {
 cluster.testWith('auditLog')(`a pass over ${JOBS} Jobs and ${PODS} pods takes pages, not Jobs`, async () => {
   prefect = await Prefect.start(cluster);
   const [home, flows, stock] = await Promise.all([cluster.createNamespace(), cluster.createNamespace(), cluster.createNamespace()]);
-  const jobs = runningJobs(flows, JOBS);
-  await createAll(`/apis/batch/v1/namespaces/${flows.name}/jobs`, jobs);
-  await createAll(`/api/v1/namespaces/${flows.name}/pods`, podsOf(jobs));
+  await createJobsAndPods(flows, runningJobs(flows, JOBS));
   await createAll(`/apis/batch/v1/namespaces/${stock.name}/jobs`, runningJobs(stock, STOCK_JOBS));
   await createKey(home);
 
