@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunRequest } from '../prefect-api/runs';
+import type { RunRequest } from '../prefect-api/run-request';
 import type { Json, KubeObject } from './harness/api-server';
 import type { Namespace } from './harness/namespace';
 import { agentPod, jobsOf, type Prefect } from './prefect';

@@ -3,7 +3,7 @@ import { App, Chart, Testing } from 'cdk8s';
 import { PrefectAgent, type PrefectAgentProps, PrefectApi, SecretKeyRef } from '../../lib';
 import { FakePrefectServer } from '../prefect-api/fake-prefect-server';
 import { tasksOf } from '../prefect-api/flow-file';
-import type { RunRequest } from '../prefect-api/runs';
+import type { RunRequest } from '../prefect-api/run-request';
 import type { FlowRun } from '../prefect-api/store';
 import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';

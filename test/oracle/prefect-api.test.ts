@@ -1,7 +1,7 @@
 /** The fake Prefect API against the real Prefect: its agent, its flows and its client, in the `python3` of PATH. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -67,6 +67,12 @@ async function end(agent: ChildProcess): Promise<void> {
 async function python(program: string, settings: Record<string, string> = {}): Promise<string> {
   const source = `import prefect\nfrom prefect import Client\nfrom prefect.engine import state\nclient = Client()\n${program}`;
   const { stdout } = await promisify(execFile)('python3', ['-c', source], { env: environment(settings) });
+  return stdout.trim();
+}
+
+/** Runs Prefect's command line, and gives what it prints. */
+async function prefect(args: string[], settings: Record<string, string> = {}): Promise<string> {
+  const { stdout } = await promisify(execFile)('prefect', args, { env: environment(settings) });
   return stdout.trim();
 }
 
@@ -205,13 +211,63 @@ describe('the real agent and flows', () => {
     const id = schedule('hello');
     startAgent(key, server.createAgentConfig({}));
     await ended(id, 'Success');
-    // what is asked for when states collide, by a user, and to make links
+    await prefect(['create', 'project', 'tests'], key);
+    await prefect(['register', '--project', 'tests', '--path', FLOWS, '--name', 'hello'], key);
+    await prefect(['run', '--name', 'hello', '--project', 'tests'], key);
+    // what is asked for when states collide, by a user, and when a run waits for long
     const [taskRun] = server.run(id).task_runs;
-    await python(`client.get_task_run_state("${taskRun.id}")\nclient.cancel_flow_run("${id}")\nclient.get_default_tenant_slug()`, key);
+    await python(
+      [
+        `client.get_task_run_state("${taskRun.id}")`,
+        `client.cancel_flow_run("${id}")`,
+        'from prefect.backend.flow_run import check_for_compatible_agents',
+        'check_for_compatible_agents([])',
+      ].join('\n'),
+      key,
+    );
     const schema = prefectSchema('cloud');
     const operations = { ...schema.getQueryType()?.getFields(), ...schema.getMutationType()?.getFields() };
     expect([...new Set(server.calls.map(({ operation }) => operation))].sort()).toEqual(Object.keys(operations).sort());
     expect(refused()).toEqual([]);
+  });
+});
+
+describe('the real command line', () => {
+  const register = (flow: string, ...more: string[]) =>
+    prefect(['register', '--project', 'tests', '--path', FLOWS, '--name', flow, ...more]);
+
+  test('creates a project once', async () => {
+    await start();
+    expect(await prefect(['create', 'project', 'tests'])).toBe('tests created');
+    expect(await prefect(['create', 'project', 'tests', '--skip-if-exists'])).toBe('tests already exists');
+    expect(await python('print(client.create_project("tests"))')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(server.calls.flatMap(({ errors }) => errors)).toEqual(['Uniqueness violation.']);
+  });
+
+  test('registers a flow as a new version where it differs', async () => {
+    await start();
+    await prefect(['create', 'project', 'tests']);
+    expect(await register('hello')).toMatch(/Version: 1[\s\S]*1 registered/);
+    expect(await register('hello')).toMatch(/1 skipped/);
+    expect(await register('hello', '--label', 'kube')).toMatch(/Version: 2[\s\S]*1 registered/);
+    expect(refused()).toEqual([]);
+  });
+
+  test('runs a registered flow on the real agent, and watches it to its end', async () => {
+    await start();
+    await prefect(['create', 'project', 'tests']);
+    await register('hello', '--label', 'kube');
+    startAgent({ PREFECT__CLOUD__AGENT__LABELS: `["kube", "${hostname()}"]` });
+    const watched = await prefect(['run', '--name', 'hello', '--project', 'tests', '--param', 'name=Kubernetes', '--watch']);
+    expect(watched).toMatch(/Entered state <Scheduled>[\s\S]*Entered state <Running>[\s\S]*squaring 3[\s\S]*Flow run succeeded!$/);
+    expect(server.runs()).toMatchObject([{ state: 'Success', parameters: { name: 'Kubernetes' } }]);
+    expect(refused()).toEqual([]);
+  });
+
+  test('says that a flow was not found', async () => {
+    await start();
+    const stdout = expect.stringContaining('No results found while querying for flows');
+    await expect(prefect(['run', '--name', 'hello', '--project', 'tests'])).rejects.toMatchObject({ stdout });
   });
 });
 

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answer, answer, type Request, readRequest } from './graphql-http';
 import { Listener, textOf } from './listener';
 import { type Caller, operations } from './operations';
-import { createFlowRun, type RunRequest } from './runs';
+import { type RunRequest, scheduleRun } from './run-request';
 import { prefectSchema } from './schema';
 import { acceptState, newState } from './state-types';
 import { cancelFlowRun, setFlowRunState } from './states';
@@ -99,7 +99,7 @@ export class FakePrefectServer {
 
   /** Schedules a run in a tenant (its slug; default: the first) and gives the run's id. */
   scheduleRun({ tenant, ...request }: RunRequest & { readonly tenant?: string }): string {
-    return createFlowRun(this.store, tenant === undefined ? this.store.tenants[0] : this.tenant(tenant), request).id;
+    return scheduleRun(this.store, tenant === undefined ? this.store.tenants[0] : this.tenant(tenant), request).id;
   }
 
   /** Marks a run as in a state, as the UI does. */

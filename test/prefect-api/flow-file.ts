@@ -1,6 +1,6 @@
 /** Asks the real Prefect, in the `python3` of PATH, which tasks a flow's script has. */
 import { execFileSync } from 'node:child_process';
-import type { RegisteredTask } from './runs';
+import type { RegisteredTask } from './flows';
 
 const PROGRAM = `
 import json, sys

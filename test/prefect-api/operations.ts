@@ -1,10 +1,11 @@
 /**
  * The root fields of the schema for one caller, as graphql-js calls them: with their arguments.
- * @see PrefectHQ/server src/prefect_server/graphql/{agents,logs,runs,states}.py
+ * @see PrefectHQ/server src/prefect_server/graphql/{agents,flows,logs,projects,runs,states}.py
  */
 import { randomUUID } from 'node:crypto';
 import { GraphQLError } from 'graphql';
-import { getOrCreateTaskRun, heartbeat, runsInQueue } from './runs';
+import { createFlow, createProject, decompress, type Registration } from './flows';
+import { createFlowRun, type FlowRunInput, getOrCreateTaskRun, heartbeat, runsInQueue } from './runs';
 import { acceptState, type SerializedState } from './state-types';
 import { cancelFlowRun, setFlowRunState, setTaskRunState } from './states';
 import type { Agent, FlowRun, Log, Store, TaskRun, Tenant } from './store';
@@ -40,13 +41,21 @@ export function operations(store: Store, caller: Caller) {
   const taskRuns = (): TaskRun[] => flowRuns().flatMap(({ task_runs }) => task_runs);
   const flowRun = (id: string, message: string): FlowRun => known(find(flowRuns(), id), message);
   const taskRun = (id: string, message: string): TaskRun => known(find(taskRuns(), id), message);
-  const show = (run: FlowRun) => ({ ...run, task_runs: (selection: Selection) => select(run.task_runs, selection) });
+  const show = (run: FlowRun) => ({
+    ...run,
+    task_runs: (selection: Selection) => select(run.task_runs, selection),
+    logs: (selection: Selection) => select(run.logs, selection),
+  });
+  const tenant = (id: string): Tenant => known(find(tenants(), id), 'No tenant found.');
 
   return {
     hello: () => '👋',
     auth_info: () => ({ tenant_id: tenants()[0].id }),
     tenant: () => tenants(),
 
+    project: (selection: Selection) => select(seen(store.projects), selection),
+    flow: (selection: Selection) => select(seen(store.flows), selection),
+    agent: () => seen(store.agents),
     agent_config: (selection: Selection) => select(seen(store.agentConfigs), selection),
     flow_run: (selection: Selection) => select(flowRuns(), selection).map(show),
     flow_run_by_pk: ({ id }: { id: string }) => {
@@ -56,10 +65,22 @@ export function operations(store: Store, caller: Caller) {
     task_run: (selection: Selection) => select(taskRuns(), selection),
     get_task_run_info: ({ task_run_id }: { task_run_id: string }) => taskRun(task_run_id, 'Invalid task run ID'),
 
-    register_agent: ({ input }: Input<AgentInput>) => {
-      const tenant = input.tenant_id ? known(find(tenants(), input.tenant_id), 'No tenant found.') : tenants()[0];
-      return { id: registerAgent(store, tenant, input, caller.coreVersion ?? null).id };
+    create_project: ({ input }: Input<{ tenant_id: string; name: string; description?: string | null }>) => ({
+      id: createProject(store, tenant(input.tenant_id), input.name, input.description).id,
+    }),
+
+    create_flow_from_compressed_string: ({ input }: Input<Registration & { project_id: string; serialized_flow: string }>) => {
+      const serialized = decompress(input.serialized_flow);
+      return { id: createFlow(store, known(find(seen(store.projects), input.project_id), 'Invalid project.'), serialized, input).id };
     },
+
+    create_flow_run: ({ input }: Input<FlowRunInput & { flow_id: string }>) => ({
+      id: createFlowRun(store, known(find(seen(store.flows), input.flow_id), `Flow ${input.flow_id} not found`), input).id,
+    }),
+
+    register_agent: ({ input }: Input<AgentInput>) => ({
+      id: registerAgent(store, input.tenant_id ? tenant(input.tenant_id) : tenants()[0], input, caller.coreVersion ?? null).id,
+    }),
 
     get_runs_in_queue: ({ input }: Input<{ tenant_id: string; before?: Date | null; labels?: string[] | null }>) => {
       const agent = store.agents.find(({ id }) => id === caller.agentId);

@@ -1,8 +1,6 @@
 /** How runs come to be, wait and show life. @see PrefectHQ/server src/prefect_server/api/runs.py */
-import { randomUUID } from 'node:crypto';
-import { dirname } from 'node:path';
 import { newState, WAITING } from './state-types';
-import { type Flow, type FlowRun, type FlowSettings, type Json, newRun, type Store, type Task, type TaskRun, type Tenant } from './store';
+import { type Flow, type FlowRun, type Json, newRun, type Store, type Task, type TaskRun } from './store';
 
 /** @see PrefectHQ/server src/prefect_server/config.toml queued_runs_returned_limit */
 const QUEUED_RUNS_RETURNED = 25;
@@ -10,51 +8,40 @@ const QUEUED_RUNS_RETURNED = 25;
 /** The map index of a task run that is not the child of a mapped one. */
 const UNMAPPED = -1;
 
-const DEFAULT_SETTINGS: FlowSettings = { heartbeat_enabled: true, lazarus_enabled: true, version_locking_enabled: false };
-
-/** A task as the client serializes it for registration, as far as the server acts on it: see `tasksOf`. */
-export interface RegisteredTask {
-  readonly slug: string;
-  readonly cache_key?: string | null;
-  readonly max_retries?: number | null;
-  readonly retry_delay?: number | null;
-}
-
-/** A flow, which is registered when it is first seen, and a run of it. */
-export interface RunRequest {
-  readonly flow: string;
-  /** The flow's script where it runs. */
-  readonly path?: string;
-  /** The flow's tasks. A flow whose tasks are not registered is found, but its tasks fail. */
-  readonly tasks?: readonly RegisteredTask[];
-  readonly coreVersion?: string;
-  /** Serialized storage, instead of a script at `path`. */
-  readonly storage?: Json;
-  readonly settings?: Partial<FlowSettings>;
-  readonly runConfig?: Json;
-  readonly labels?: readonly string[];
-  readonly parameters?: Json;
-  readonly name?: string;
-  readonly startTime?: Date;
+export interface FlowRunInput {
+  readonly parameters?: Json | null;
+  /** Default: those of the run config, or of the flow's group, or of the flow. */
+  readonly labels?: readonly string[] | null;
+  readonly run_config?: Json | null;
+  readonly context?: Json | null;
+  readonly scheduled_start_time?: Date | null;
+  readonly flow_run_name?: string | null;
+  /** With the key of a run of the flow, no other is made. */
+  readonly idempotency_key?: string | null;
 }
 
 /** @see PrefectHQ/server src/prefect_server/api/runs.py create_flow_run */
-export function createFlowRun(store: Store, tenant: Tenant, request: RunRequest): FlowRun {
-  const flow = register(store, tenant, request);
+export function createFlowRun(store: Store, flow: Flow, input: FlowRunInput): FlowRun {
+  if (flow.archived) throw new Error(`Flow ${flow.id} is archived.`);
+  const parameters = withDefaults(flow, input.parameters ?? {});
+  const key = input.idempotency_key ?? null;
+  const made = key && store.flowRuns.find((run) => run.flow === flow && run.idempotency_key === key);
+  if (made) return made;
   const timestamp = store.now();
-  const scheduled = request.startTime ?? timestamp;
+  const scheduled = input.scheduled_start_time ?? timestamp;
   const state = newState('Scheduled', 'Flow run scheduled.', { start_time: scheduled.toISOString() });
   const run: FlowRun = {
     ...newRun({ version: 1, timestamp, serialized_state: state, by: 'server' }),
-    tenant_id: tenant.id,
+    tenant_id: flow.tenant_id,
     flow_id: flow.id,
     flow,
-    name: request.name ?? `${flow.name}-${store.flowRuns.length + 1}`,
-    labels: request.labels ?? (flow.run_config.labels as string[] | undefined) ?? [],
-    parameters: request.parameters ?? {},
-    context: {},
-    run_config: flow.run_config,
+    name: input.flow_run_name ?? `${flow.name}-${store.flowRuns.length + 1}`,
+    labels: [...(input.labels ?? labelsOf(input.run_config) ?? flow.flow_group.labels ?? labelsOf(flow.run_config) ?? [])].sort(),
+    parameters,
+    context: input.context ?? {},
+    run_config: input.run_config ?? flow.run_config,
     scheduled_start_time: scheduled,
+    idempotency_key: key,
     task_runs: [],
     logs: [],
     heartbeat: null,
@@ -66,50 +53,17 @@ export function createFlowRun(store: Store, tenant: Tenant, request: RunRequest)
   return run;
 }
 
-/** @see PrefectHQ/server src/prefect_server/api/flows.py create_flow */
-function register(store: Store, tenant: Tenant, request: RunRequest): Flow {
-  const { flow: name, tasks = [], coreVersion, storage, settings, runConfig } = request;
-  const content = {
-    tenant_id: tenant.id,
-    name,
-    core_version: coreVersion ?? '1.4.1',
-    environment: null,
-    storage: storage ?? scriptStorage(request),
-    run_config: runConfig ?? { type: 'UniversalRun', env: {}, labels: [], __version__: '1.4.1' },
-    settings: { ...DEFAULT_SETTINGS, ...settings },
-  };
-  const key = JSON.stringify([content, tasks]);
-  const registered = store.flows.get(key);
-  if (registered) return registered;
-  const flow: Flow = {
-    ...content,
-    id: randomUUID(),
-    version: [...store.flows.values()].filter((other) => other.tenant_id === tenant.id && other.name === name).length + 1,
-    project: { id: tenant.id, name: 'flows' },
-    tasks: tasks.map(({ slug, cache_key, max_retries, retry_delay }) => ({
-      id: randomUUID(),
-      slug,
-      cache_key: cache_key ?? null,
-      max_retries: max_retries ?? 0,
-      retry_delay: retry_delay ?? 0,
-    })),
-  };
-  store.flows.set(key, flow);
-  return flow;
+/** A run config without labels has none, rather than those of the flow. */
+function labelsOf(runConfig: Json | null | undefined): readonly string[] | undefined {
+  return runConfig ? ((runConfig.labels as string[] | null) ?? []) : undefined;
 }
 
-/** @see PrefectHQ/prefect src/prefect/storage/local.py */
-function scriptStorage({ flow, path }: RunRequest): Json {
-  if (!path) throw new Error(`the run of ${flow} says neither where the flow's script is (path) nor its storage`);
-  return {
-    type: 'Local',
-    directory: dirname(path),
-    path,
-    stored_as_script: true,
-    flows: { [flow]: path },
-    secrets: [],
-    __version__: '1.4.1',
-  };
+function withDefaults(flow: Flow, given: Json): Json {
+  const defaults = flow.parameters.filter((parameter) => parameter.default).map((parameter) => [parameter.name, parameter.default]);
+  const parameters = { ...Object.fromEntries(defaults), ...given };
+  const missing = flow.parameters.filter(({ name, required }) => required && !(name in parameters)).map(({ name }) => `'${name}'`);
+  if (missing.length > 0) throw new Error(`Required parameters were not supplied: {${missing.join(', ')}}`);
+  return parameters;
 }
 
 /** @see PrefectHQ/server src/prefect_server/api/runs.py get_or_create_task_run_info */

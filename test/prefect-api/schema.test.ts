@@ -16,7 +16,7 @@ const schedule = () => server.scheduleRun({ flow: 'etl', path: '/flows/etl.py', 
 describe('refused, with 400 and nothing carried out', () => {
   const id = '11111111-1111-1111-1111-111111111111';
   test.each([
-    ['an operation that is unknown', 'query { flows { id } }', 'Cannot query field "flows" on type "Query".'],
+    ['an operation that is unknown', 'query { artifact { id } }', 'Cannot query field "artifact" on type "Query".'],
     [
       'a mutation that is unknown',
       `mutation { delete_flow_run(input: { flow_run_id: "${id}" }) { success } }`,

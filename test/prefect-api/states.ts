@@ -40,11 +40,11 @@ export function setTaskRunState(store: Store, taskRun: TaskRun, state: Serialize
 }
 
 /** @see PrefectHQ/server src/prefect_server/api/states.py cancel_flow_run */
-export function cancelFlowRun(store: Store, run: FlowRun, by: string): void {
+export function cancelFlowRun(store: Store, run: FlowRun, by: string, message?: string): void {
   if (isFinished(run.serialized_state)) return;
   const state = isRunning(run.serialized_state)
-    ? newState('Cancelling', 'Flow run is cancelling')
-    : newState('Cancelled', 'Flow run is cancelled');
+    ? newState('Cancelling', message ?? 'Flow run is cancelling')
+    : newState('Cancelled', message ?? 'Flow run is cancelled');
   setFlowRunState(store, run, state, { by });
 }
 

@@ -17,6 +17,13 @@ export interface Tenant {
   readonly key?: string;
 }
 
+export interface Project {
+  readonly id: string;
+  readonly tenant_id: string;
+  readonly name: string;
+  readonly description: string | null;
+}
+
 /** @see PrefectHQ/server src/prefect_server/api/flows.py create_flow (the settings of a flow group) */
 export interface FlowSettings {
   readonly heartbeat_enabled: boolean;
@@ -24,18 +31,41 @@ export interface FlowSettings {
   readonly version_locking_enabled: boolean;
 }
 
+/** The versions of a flow. */
+export interface FlowGroup {
+  readonly id: string;
+  readonly tenant_id: string;
+  /** The version group id. */
+  readonly name: string;
+  readonly labels: readonly string[] | null;
+  readonly settings: FlowSettings;
+  idempotency_key: string | null;
+}
+
 export interface Flow {
   readonly id: string;
   readonly tenant_id: string;
+  readonly created: Date;
   readonly name: string;
   readonly version: number;
+  archived: boolean;
   readonly core_version: string;
   readonly environment: null;
   readonly storage: Json;
   readonly run_config: Json;
+  readonly parameters: readonly Parameter[];
+  readonly serialized_flow: object;
   readonly settings: FlowSettings;
-  readonly project: { readonly id: string; readonly name: string };
+  readonly project: Project;
+  readonly flow_group: FlowGroup;
+  readonly flow_group_id: string;
   readonly tasks: readonly Task[];
+}
+
+export interface Parameter {
+  readonly name: string;
+  readonly required: boolean;
+  readonly default?: unknown;
 }
 
 export interface Task {
@@ -78,6 +108,7 @@ export interface FlowRun extends Run {
   readonly context: Json;
   readonly run_config: Json;
   readonly scheduled_start_time: Date;
+  readonly idempotency_key: string | null;
   readonly task_runs: TaskRun[];
   readonly logs: Log[];
   heartbeat: Date | null;
@@ -120,8 +151,9 @@ export interface AgentConfig {
 }
 
 export class Store {
-  /** By what was registered: a flow that differs is a new version. */
-  readonly flows = new Map<string, Flow>();
+  readonly projects: Project[] = [];
+  readonly flowGroups: FlowGroup[] = [];
+  readonly flows: Flow[] = [];
   readonly flowRuns: FlowRun[] = [];
   readonly agents: Agent[] = [];
   readonly agentConfigs: AgentConfig[] = [];

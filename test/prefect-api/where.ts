@@ -23,10 +23,13 @@ export function select<T extends object>(rows: readonly T[], { where, order_by, 
 function matches(row: Row, where: Condition): boolean {
   return Object.entries(where).every(([key, condition]) => {
     if (key === '_or') return (condition as Condition[]).some((either) => matches(row, either));
+    if (key === '_and') return (condition as Condition[]).every((each) => matches(row, each));
     const value = row[key];
     // a condition on an array relationship asks for one row at least
     if (Array.isArray(value)) return value.some((related) => matches(related, condition as Condition));
-    return Object.entries(condition as Condition).every(([operator, operand]) => holds(value, operator, operand));
+    return Object.entries(condition as Condition).every(([operator, operand]) =>
+      operator.startsWith('_') ? holds(value, operator, operand) : matches(value as Row, { [operator]: operand }),
+    );
   });
 }
 
@@ -39,6 +42,8 @@ function holds(value: unknown, operator: string, operand: unknown): boolean {
       return (operand as unknown[]).includes(value);
     case '_lte':
       return value <= operand;
+    case '_gt':
+      return value > operand;
     case '_gte':
       return value >= operand;
     default:
