@@ -65,12 +65,19 @@ function alerts(name: string) {
     name,
     rules: [
       {
+        alert: 'FlowRunSweeperMissing',
+        expr: expr(`absent(${last})`),
+        for: '5m',
+        labels,
+        annotations: { summary: 'No flow run sweeper is there to be scraped: what flow runs leave behind stays.' },
+      },
+      {
         alert: 'FlowRunSweeperDoesNotGetThrough',
-        expr: expr(`time() - ${last} > 900 or absent(${last})`),
+        expr: expr(`time() - ${last} > 900`),
         for: '5m',
         labels,
         annotations: {
-          summary: 'No pass over {{ $labels.flow_namespace }} has succeeded for 15 minutes: what flow runs leave behind stays.',
+          summary: 'No pass over {{ $labels.flow_namespace }} has succeeded for 15 minutes: what flow runs leave behind there stays.',
         },
       },
       {

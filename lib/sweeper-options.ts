@@ -32,7 +32,7 @@ export interface SweeperMetrics {
    */
   readonly serviceMonitor?: boolean;
   /**
-   * Whether to make a `PrometheusRule`, with alerts for a sweeper that does not get through and for one that meets errors. Needs the
+   * Whether to make a `PrometheusRule`, with alerts for a sweeper that is not there, that does not get through, or that meets errors. Needs the
    * Prometheus Operator.
    *
    * @default false

@@ -1,6 +1,8 @@
 """What a sweeper shows of itself."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from rules import Rules
 from signs import PATIENCE, Signs
 from world import NAMESPACE, RULES, World, history_of
 
@@ -32,6 +34,25 @@ def test_deleted_objects_are_counted_by_rule():
     sweeper = history_of("finished_dask_workers", world)
     world.sweep(sweeper)
     assert samples(sweeper.signs)["flow_run_sweeper_deleted_total", "finished-dask-workers"] > 0
+
+
+def test_everything_is_there_before_it_happens():
+    found = samples(Signs([NAMESPACE]))
+    assert found["flow_run_sweeper_last_success_timestamp_seconds", NAMESPACE] == 0
+    assert [found["flow_run_sweeper_errors_total", label] for label in ("lost-runs", "pass", "event", "ledger")] == [0] * 4
+
+
+@pytest.mark.parametrize("rule", Rules._fields)
+def test_nothing_that_is_counted_is_new(rule):
+    world = World()
+    sweeper = history_of(rule, world)
+    before = samples(sweeper.signs)
+    world.sweep(sweeper)
+    world.pass_time(3600)
+    world.sweep(sweeper)
+    after = samples(sweeper.signs)
+    assert after.keys() == before.keys()
+    assert any(after[key] > before[key] for key in after if key[0] in ("flow_run_sweeper_deleted_total", "flow_run_sweeper_runs_corrected_total"))
 
 
 def test_health_fails_when_passes_stop_and_readiness_when_none_succeeds():

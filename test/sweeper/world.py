@@ -139,7 +139,7 @@ class World:
     # What a sweeper does.
 
     def sweeper(self, rules=RULES, dry_run=False):
-        return Sweeper(Kubernetes(self), Prefect(self), rules, ("home", "sweeper"), Signs(), dry_run, lambda: self.time)
+        return Sweeper(Kubernetes(self), Prefect(self), rules, ("home", "sweeper"), Signs([NAMESPACE]), dry_run, lambda: self.time)
 
     def sweep(self, sweeper):
         """One pass, in which the sweeper may be killed. Says whether it was."""

@@ -6,25 +6,31 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Optional, Tuple
+from typing import Iterable, Optional, Tuple
+
+from rules import Rules
 
 # How long, in seconds, may pass without a pass: one waits out the client's retries when Prefect does not answer or limits its rate.
 PATIENCE = 15 * 60
 
 
+RULES = [field.replace("_", "-") for field in Rules._fields]
+
+
 class Signs:
+    # All are there from the start: Prometheus sees no increase in what appears with its first event.
     METRICS = {
-        "deleted": ("rule", "Objects that were deleted."),
-        "runs_corrected": ("state", "Flow runs that got a state."),
-        "errors": ("rule", "What failed, by rule; or a pass, an event, or the ledger, when it is full."),
+        "deleted": ("rule", "Objects that were deleted.", RULES),
+        "runs_corrected": ("state", "Flow runs that got a state.", ["Cancelled", "Failed", "Scheduled"]),
+        "errors": ("rule", "What failed, by rule; or a pass, an event, or the ledger, when it is full.", [*RULES, "event", "ledger", "pass"]),
     }
 
-    def __init__(self) -> None:
-        self.counters = {name: Counter() for name in self.METRICS}  # type: Dict[str, Counter]
+    def __init__(self, namespaces: Iterable[str] = ()) -> None:
+        self.counters = {name: Counter(dict.fromkeys(values, 0)) for name, (_, _, values) in self.METRICS.items()}
         self.passes = 0
         self.seconds = 0.0
         self.last_pass = time.monotonic()
-        self.last_success = {}  # type: Dict[str, float]
+        self.last_success = dict.fromkeys(namespaces, 0.0)
 
     def count(self, metric: str, label: str) -> None:
         self.counters[metric][label] += 1
@@ -47,13 +53,13 @@ class Signs:
 
     def metrics(self) -> str:
         lines = []
-        for name, (label, text) in self.METRICS.items():
+        for name, (label, text, _) in self.METRICS.items():
             lines += [f"# HELP flow_run_sweeper_{name}_total {text}", f"# TYPE flow_run_sweeper_{name}_total counter"]
             lines += [f'flow_run_sweeper_{name}_total{{{label}="{value}"}} {n}' for value, n in sorted(self.counters[name].items())]
         lines += ["# HELP flow_run_sweeper_pass_seconds How long passes took.", "# TYPE flow_run_sweeper_pass_seconds summary"]
         lines += [f"flow_run_sweeper_pass_seconds_sum {self.seconds:.3f}", f"flow_run_sweeper_pass_seconds_count {self.passes}"]
         gauge = "flow_run_sweeper_last_success_timestamp_seconds"
-        lines += [f"# HELP {gauge} When a pass over a namespace last succeeded.", f"# TYPE {gauge} gauge"]
+        lines += [f"# HELP {gauge} When a pass over a namespace last succeeded, 0 before.", f"# TYPE {gauge} gauge"]
         lines += [f'{gauge}{{flow_namespace="{namespace}"}} {when:.3f}' for namespace, when in sorted(self.last_success.items())]
         return "\n".join([*lines, ""])
 

@@ -147,7 +147,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="[%(asctime)s] %(levelname)s - %(name)s | %(message)s")
 
-    signs = Signs()
+    signs = Signs(options.namespace)
     signs.serve(options.port)
     key = read_key(options.api_key_file) if options.api_key_file else None
     rules = Rules(**{rule: getattr(options, rule) for rule in Rules._fields})
