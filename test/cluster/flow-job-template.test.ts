@@ -225,7 +225,6 @@ onCluster('extraPipPackages that do not exist end the container before the flow 
   const { team, props } = await withIndex();
   await team.install({ ...props, extraPipPackages: ['no-such-package==1.0'] });
   const run = team.scheduleScript(script, '/team');
-  const since = Date.now();
   const job = await team.job(run);
   const terminated = await team.flows.eventually(async () => {
     const [pod] = await team.flows.list('pods', `prefect.io/flow_run_id=${run}`);
@@ -234,10 +233,9 @@ onCluster('extraPipPackages that do not exist end the container before the flow 
   });
   expect(terminated.exitCode).toBe(1);
   expect(await team.flows.logs(`job/${job.metadata.name}`)).toContain('No matching distribution found for no-such-package==1.0');
-  await team.ended(run, 'Failed', 125_000);
+  await team.ended(run, 'Failed');
   expect(team.states(run)).toEqual(['Scheduled', 'Submitted', 'Failed']);
-  await team.flows.eventually(async () => expect(await team.flows.list('jobs')).toEqual([]), { timeout: 30_000 });
-  expect(Date.now() - since).toBeLessThan(130_000);
+  await team.flows.eventually(async () => expect(await team.flows.list('jobs')).toEqual([]));
 });
 
 const nameOf = ({ metadata }: KubeObject) => metadata.name as string;
