@@ -52,7 +52,8 @@ def test_nothing_that_is_counted_is_new(rule):
     world.sweep(sweeper)
     after = samples(sweeper.signs)
     assert after.keys() == before.keys()
-    assert any(after[key] > before[key] for key in after if key[0] in ("flow_run_sweeper_deleted_total", "flow_run_sweeper_runs_corrected_total"))
+    counts = ("flow_run_sweeper_deleted_total", "flow_run_sweeper_runs_corrected_total")
+    assert any(after[sample] > before[sample] for sample in after if sample[0] in counts)
 
 
 def test_health_fails_when_passes_stop_and_readiness_when_none_succeeds():

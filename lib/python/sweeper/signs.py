@@ -22,7 +22,7 @@ class Signs:
     METRICS = {
         "deleted": ("rule", "Objects that were deleted.", RULES),
         "runs_corrected": ("state", "Flow runs that got a state.", ["Cancelled", "Failed", "Scheduled"]),
-        "errors": ("rule", "What failed, by rule; or a pass, an event, or the ledger, when it is full.", [*RULES, "event", "ledger", "pass"]),
+        "errors": ("rule", "What failed, by rule; or a pass, an event, or a full ledger.", [*RULES, "event", "ledger", "pass"]),
     }
 
     def __init__(self, namespaces: Iterable[str] = ()) -> None:
