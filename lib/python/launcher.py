@@ -1,9 +1,14 @@
-"""Starts the stock Prefect agent with an API key from a file, leaves signs of life for the pod's probes, and mends its Jobs.
+"""Starts the stock Prefect agent with an API key from a file, leaves signs of life for the pod's probes, asks Kubernetes with
+patience, and mends its Jobs.
 
 usage: launcher.py --signs DIRECTORY [--api-key-file FILE --api-key-secret NAME/KEY] agent kubernetes start [OPTION ...]
 
 `alive` in DIRECTORY is touched before each request that the polling loop sends, `polled` after each answer to "what is
 ready to run?". The agent's own /api/health answers even when its loop is stuck, so it proves neither.
+
+The agent would wait without end for Kubernetes on a connection that has died in silence, and submit no flow run meanwhile; and where
+it may not list Jobs, ask again and again without a pause or a word. Here a request ends in time, and that fault is an error in the
+log, once a minute.
 
 In every Job the API key becomes a reference to the Secret, and the labels `cdk8s-prefect/...` of the agent's Job template are
 added, also where a flow brings a template of its own; and one that says so if the agent keeps finished Jobs.
@@ -16,6 +21,9 @@ import sys
 import threading
 from pathlib import Path
 from typing import Optional
+
+# Seconds to connect and to read. An API server itself ends a request after a minute.
+KUBERNETES_TIMEOUT = (10, 60)
 
 
 def main() -> None:
@@ -44,6 +52,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
     leave_signs(alive, polled)
+    ask_with_patience()
     mend_jobs(options.api_key_secret)
     from prefect.cli import cli
 
@@ -69,6 +78,29 @@ def leave_signs(alive: Path, polled: Path) -> None:
 
     Client._send_request = send_request
     KubernetesAgent._get_ready_flow_runs = get_ready_flow_runs
+
+
+def ask_with_patience() -> None:
+    from kubernetes.client import BatchV1Api
+    from kubernetes.client.rest import ApiException, RESTClientObject
+
+    request, list_jobs = RESTClientObject.request, BatchV1Api.list_namespaced_job
+
+    def request_in_time(self, *args, **kwargs):
+        kwargs["_request_timeout"] = kwargs.get("_request_timeout") or KUBERNETES_TIMEOUT
+        return request(self, *args, **kwargs)
+
+    def list_namespaced_job(self, *args, **kwargs):
+        try:
+            return list_jobs(self, *args, **kwargs)
+        except ApiException as error:
+            # The agent begins a list anew when its pages have expired. Any other fault it takes for one that is over at once.
+            if error.status == 410:
+                raise
+            raise RuntimeError(f"Kubernetes does not list Jobs: {error.status} {error.reason}") from error
+
+    RESTClientObject.request = request_in_time
+    BatchV1Api.list_namespaced_job = list_namespaced_job
 
 
 def mend_jobs(api_key_secret: Optional[str]) -> None:

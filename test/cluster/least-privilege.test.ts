@@ -52,8 +52,17 @@ withAudit('none of its rights can be spared', async () => {
       const requests = await work(ns, manifests);
       const isMissed = async () => expect(refused(await requests()).map(right)).toContain(missing);
       await ns.eventually(isMissed, { timeout: 300_000, interval: 2_000 });
-      // Without "list jobs" the agent asks again without a pause: that has been seen.
-      await ns.delete('deployment', 'prefect-agent');
     }),
   );
+});
+
+withAudit('what keeps an agent from listing Jobs is an error in its log, and it does not ask again at once', async () => {
+  const ns = await cluster.createNamespace({ podSecurity: 'restricted' });
+  const manifests = agentIn(ns);
+  const role = roleIn(manifests);
+  role.rules = single(role.rules).filter(({ resources, verbs }) => !(resources.includes('jobs') && verbs.includes('list')));
+  const requests = await work(ns, manifests);
+  const told = async () => (await ns.logs('deployment/prefect-agent')).match(/Kubernetes does not list Jobs: 403 Forbidden/g)?.length ?? 0;
+  await ns.eventually(async () => expect(await told()).toBeGreaterThan(0), { timeout: 180_000 });
+  expect(refused(await requests())).toHaveLength(await told());
 });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
 import { agentPod, install, jobsOf, Prefect } from './prefect';
+import { Relay } from './relay';
 
 const cluster = new Cluster();
 afterAll(() => cluster.deleteNamespaces());
@@ -87,4 +88,23 @@ onCluster('an API that is down for two minutes while a flow run is submitted, ru
   // A flow that Prefect does not answer for so long gives up; it is then Failed, with the reason, or run again, but never two at once.
   for (const { state } of outcomes) expect(['Success', 'Failed']).toContain(state);
   for (const { atOnce } of outcomes) expect(atOnce).toBeLessThanOrEqual(1);
+});
+
+onCluster('connections to Kubernetes that fall silent keep neither a flow run from its Job nor a finished Job from its end', async () => {
+  const prefect = await Prefect.start(cluster);
+  const relay = await Relay.start(cluster);
+  try {
+    const ns = await cluster.createNamespace({ podSecurity: 'restricted' });
+    await install(ns, prefect, relay.props);
+    // Its first look at the Jobs has opened a connection.
+    await ns.eventually(() => expect(relay.silence()).toBeGreaterThan(0));
+    const run = prefect.schedule('quick', { labels: ['kube'] });
+    await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'), { timeout: 240_000 });
+    expect(relay.silence()).toBeGreaterThan(0);
+    await ns.eventually(async () => expect(await jobsOf(ns, run)).toEqual([]), { timeout: 300_000 });
+    expect(prefect.states(run)).toEqual(['Scheduled', 'Submitted', 'Running', 'Success']);
+  } finally {
+    await prefect.stop();
+    relay.stop();
+  }
 });
