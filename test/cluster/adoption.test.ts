@@ -25,7 +25,7 @@ onCluster(
     try {
       const flags = ['--api', prefect.url, '--key', API_KEY, '--label', 'kube', '--rbac', '--namespace', ns.name];
       await ns.apply(execFileSync('prefect', ['agent', 'kubernetes', 'install', ...flags], { encoding: 'utf8' }));
-      await ns.eventually(() => expect(called('agent').length).toBeGreaterThan(0), { timeout: 180_000 });
+      await ns.eventually(() => expect(called('agent').length).toBeGreaterThan(0));
 
       const stock = synth(ns, (chart) => {
         new StockPrefectAgent(chart, 'Agent', { api: prefect.url, key: API_KEY, labels: ['kube'], rbac: true, namespace: ns.name });
@@ -38,7 +38,7 @@ onCluster(
       expect(await revisions()).toEqual(before);
 
       const run = prefect.schedule('slow', { labels: ['kube'], parameters: { seconds: 45 } });
-      await ns.eventually(() => expect(prefect.server.run(run).state).toBe('Running'), { timeout: 120_000 });
+      await ns.eventually(() => expect(prefect.server.run(run).state).toBe('Running'));
       await createKey(ns);
       const hardened = synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api, labels: ['kube'], name: 'hardened' }));
       await ns.apply(hardened as KubeObject[]);
@@ -57,8 +57,8 @@ onCluster(
       ]);
       expect(await ns.list('pods', 'app=prefect-agent')).toHaveLength(1);
 
-      await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'), { timeout: 180_000 });
-      await ns.eventually(async () => expect(await jobsOf(ns, run)).toEqual([]), { timeout: 150_000 });
+      await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'));
+      await ns.eventually(async () => expect(await jobsOf(ns, run)).toEqual([]));
       expect(prefect.log(run).match(/waiting for 45/g)).toHaveLength(1);
     } finally {
       await prefect.stop();

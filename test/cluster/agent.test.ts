@@ -24,9 +24,9 @@ onCluster('the agent of main.ts runs a flow to Success, deletes its Job, and lea
     await agentReady(ns);
     const ours = prefect.schedule('quick', { labels: ['kube'] });
     const others = [prefect.schedule('quick', { labels: ['gpu'] }), prefect.schedule('quick', { labels: ['kube', 'gpu'] })];
-    await ns.eventually(() => expect(prefect.finished(ours).state).toBe('Success'), { timeout: 120_000 });
+    await ns.eventually(() => expect(prefect.finished(ours).state).toBe('Success'));
     expect(prefect.states(ours)).toEqual(['Scheduled', 'Submitted', 'Running', 'Success']);
-    await ns.eventually(async () => expect(await jobsOf(ns, ours)).toEqual([]), { timeout: 150_000 });
+    await ns.eventually(async () => expect(await jobsOf(ns, ours)).toEqual([]));
     expect(others.map((id) => prefect.states(id))).toEqual([['Scheduled'], ['Scheduled']]);
   } finally {
     await ns.kubectl(['delete', '--filename', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests }));
@@ -44,7 +44,7 @@ onCluster('DebugConfig: DEBUG in the log of the agent, its level in that of the 
   const debugged = async () => {
     await agentReady(ns);
     const run = prefect.schedule('quick');
-    await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'), { timeout: 120_000 });
+    await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'));
     await processEnded(ns, run);
     const pod = await agentPod(ns);
     return [(await ns.logs(pod.metadata.name as string)).includes('DEBUG - agent'), prefect.log(run).includes('a line at DEBUG')];
@@ -73,7 +73,7 @@ onCluster('two agents under names of their own, side by side: each takes its run
   expect(prefect.server.agents.map(({ name }) => name).sort()).toEqual(['first', 'second']);
   const runs = { first: prefect.schedule('quick', { labels: ['a'] }), second: prefect.schedule('quick', { labels: ['b'] }) };
   for (const [name, id] of Object.entries(runs)) {
-    await flows.eventually(() => expect(prefect.finished(id).state).toBe('Success'), { timeout: 120_000 });
+    await flows.eventually(() => expect(prefect.finished(id).state).toBe('Success'));
     expect(prefect.server.logs(id).find(({ message }) => message?.startsWith('Submitted for execution'))?.name).toBe(name);
   }
   expect(await ns.list('jobs')).toEqual([]);
@@ -95,18 +95,16 @@ describe('signs of life', () => {
     // A stopped process is as blocked as can be; the sign is made as old as it would be five minutes on.
     // (The brackets keep the pattern from matching this very command.)
     await inAgent('pkill -STOP -f [l]auncher.py && touch -d "-6 minutes" /tmp/alive');
-    await ns.eventually(async () => expect(await restarts()).toBe(1), { timeout: 240_000 });
+    await ns.eventually(async () => expect(await restarts()).toBe(1));
     const run = prefect.schedule('quick', { labels: ['kube'] });
-    await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'), { timeout: 180_000 });
+    await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'));
   });
 
   onCluster('an agent that Prefect does not answer is not ready, and not restarted for it', async () => {
     await install(ns, prefect);
     await prefect.server.pause();
     await inAgent('touch -d "-6 minutes" /tmp/polled');
-    await ns.eventually(async () => expect((await ns.get('deployment', 'prefect-agent')).status.readyReplicas).toBeUndefined(), {
-      timeout: 90_000,
-    });
+    await ns.eventually(async () => expect((await ns.get('deployment', 'prefect-agent')).status.readyReplicas).toBeUndefined());
     await prefect.server.resume();
     await agentReady(ns);
     expect(await restarts()).toBe(0);
@@ -126,13 +124,10 @@ describe('signs of life', () => {
   onCluster('a Secret without a key is said in the log', async () => {
     await createKey(ns, '  ');
     await ns.apply(synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api })));
-    await ns.eventually(
-      async () => {
-        const pod = await agentPod(ns);
-        const log = await ns.logs(pod.metadata.name as string);
-        expect(log).toContain('/etc/prefect/api-key/key is empty: put the Prefect API key into the Secret that is mounted there');
-      },
-      { timeout: 90_000 },
-    );
+    await ns.eventually(async () => {
+      const pod = await agentPod(ns);
+      const log = await ns.logs(pod.metadata.name as string);
+      expect(log).toContain('/etc/prefect/api-key/key is empty: put the Prefect API key into the Secret that is mounted there');
+    });
   });
 });

@@ -60,7 +60,7 @@ onCluster('deploy mode local, SIGKILL of the flow: nothing is left', async () =>
 onCluster('cancelling of a flow run whose cluster cannot start: nothing is left', async () => {
   const { team } = await teams.withPolicy({ scheduler: { nodeSelector: { 'example.com/pool': 'of-no-nodes' } } });
   const run = DaskRun.schedule(team, 'none');
-  await team.flows.eventually(async () => expect((await run.remains()).alive).toEqual(['scheduler Pending']), { timeout: 240_000 });
+  await team.flows.eventually(async () => expect((await run.remains()).alive).toEqual(['scheduler Pending']));
   await cancel(run);
   await run.leaves(NOTHING, BOUND);
 });

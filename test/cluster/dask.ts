@@ -109,7 +109,7 @@ export class DaskRun {
   /** A run of which a worker is at work, for longer than any test. */
   static async atWork(team: Team, template: Template, options: DaskRunOptions = {}): Promise<DaskRun> {
     const run = DaskRun.schedule(team, template, { seconds: 600, ...options });
-    await team.flows.eventually(() => run.expectWork(), { timeout: 240_000 });
+    await team.flows.eventually(() => run.expectWork());
     return run;
   }
 
@@ -120,7 +120,7 @@ export class DaskRun {
 
   /** What the flow has logged as the result of its rounds. */
   async result(): Promise<string> {
-    await this.team.ended(this.id, 'Success', 240_000);
+    await this.team.ended(this.id, 'Success');
     return this.team.flows.eventually(() => {
       const [, result] = /^result: (.*)$/m.exec(this.team.log(this.id)) ?? [];
       if (result === undefined) throw new Error(`flow run ${this.id} has not logged its result:\n${this.team.log(this.id)}`);

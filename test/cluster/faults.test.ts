@@ -151,6 +151,6 @@ cluster.testWith('hostAddress')('after each fault, nothing is left and no run is
   expect(ended.filter(({ outcome }) => !isClean(outcome))).toEqual([]);
   expect(ended.map(({ seconds }, i) => seconds - (FAULTS[i]?.grace ?? 0)).filter((late) => late > BOUND)).toEqual([]);
   for (const id of healthy) {
-    await ours.flows.eventually(async () => expect((await outcomeOf(ours, id)).objects).toEqual([]), { timeout: 180_000 });
+    await ours.flows.eventually(async () => expect((await outcomeOf(ours, id)).objects).toEqual([]));
   }
 });

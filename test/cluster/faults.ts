@@ -60,7 +60,7 @@ async function podOf({ prefect, flows }: Site, run: string): Promise<KubeObject>
       expect(body.items).toHaveLength(1);
       return body.items[0];
     },
-    { timeout: 240_000, interval: 2_000 },
+    { interval: 2_000 },
   );
 }
 

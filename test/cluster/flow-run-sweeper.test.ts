@@ -27,7 +27,7 @@ async function start(): Promise<Team> {
 }
 
 const nameOf = ({ metadata }: KubeObject) => metadata.name as string;
-const atWork = (prefect: Prefect, run: string) => eventually(() => expect(prefect.log(run)).toContain('waiting for'), { timeout: 180_000 });
+const atWork = (prefect: Prefect, run: string) => eventually(() => expect(prefect.log(run)).toContain('waiting for'));
 
 async function deleteJobs(ns: Namespace, run: string): Promise<void> {
   for (const job of await jobsOf(ns, run)) await ns.kubectl(['delete', 'job', nameOf(job), '--wait=false']);
@@ -44,12 +44,12 @@ onCluster('a run whose pod is evicted with RUN_AGAIN is run again, and succeeds;
   const remembered = async () => JSON.parse((await team.home.get('configmap', `flow-run-sweeper-${team.flows.name}`)).data?.[run] ?? '{}');
   await team.flows.eventually(async () => expect(await remembered()).toMatchObject({ on_eviction: 'run-again' }));
   await team.flows.evict(nameOf(pod));
-  await team.flows.eventually(async () => expect(await remembered()).toMatchObject({ gone: true }), { timeout: 90_000 });
+  await team.flows.eventually(async () => expect(await remembered()).toMatchObject({ gone: true }));
   await cluster.apply(sweeperIn(team.home, team, { namespaces }));
   expect(await remembered()).toMatchObject({ gone: true, on_eviction: 'run-again' });
-  await team.ended(run, 'Success', 240_000);
+  await team.ended(run, 'Success');
   expect(team.states(run)).toEqual(['Scheduled', 'Submitted', 'Running', 'Scheduled', 'Submitted', 'Running', 'Success']);
-  await team.flows.eventually(async () => expect(await jobsOf(team.flows, run)).toEqual([]), { timeout: 150_000 });
+  await team.flows.eventually(async () => expect(await jobsOf(team.flows, run)).toEqual([]));
   expect((await team.flows.list('events')).map(({ reason, message }) => `${reason}: ${message}`)).toContainEqual(
     expect.stringMatching(/^LostRuns: Flow run \S+ is set to Scheduled: Job \S+: it and its pods have ended, were evicted or deleted$/),
   );
@@ -103,13 +103,13 @@ withAudit('the sweeper uses each right that it has, is refused none, and says wh
   await atWork(team, lost);
   await team.flows.apply(daskCluster(`dask-${nameOf(pod)}-0123abcd-0`));
   await deleteJobs(team.flows, lost);
-  await Promise.all([stuck, lost].map((run) => team.ended(run, 'Failed', 240_000)));
+  await Promise.all([stuck, lost].map((run) => team.ended(run, 'Failed')));
   expect(team.server.run(stuck).state_message).toMatch(/^Job \S+ did not start: FailedMount: .*configmap "missing" not found/);
   expect(team.server.run(lost).state_message).toMatch(/^Job \S+: it and its pods have ended, were evicted or deleted$/);
 
   const roles = manifests.filter(({ kind }) => kind === 'Role').flatMap(({ rules }) => rules);
   const requests = () => requestsOf(cluster, mark, team.home.name, 'flow-run-sweeper');
-  await team.flows.eventually(async () => expect(used(await requests())).toEqual(rightsOf(roles)), { timeout: 120_000 });
+  await team.flows.eventually(async () => expect(used(await requests())).toEqual(rightsOf(roles)));
   expect(refused(await requests())).toEqual([]);
   for (const kind of ['pods', 'services', 'poddisruptionbudgets']) {
     await team.flows.eventually(async () => expect(await team.flows.list(kind, 'dask.org/cluster-name')).toEqual([]));
@@ -144,7 +144,7 @@ onCluster('what is not its own, or waits, is left alone', async () => {
   const ofOther = otherTenant.schedule('slow');
 
   const taskStates = (run: string) => team.server.run(run).task_runs.map(({ state }) => state);
-  const waits = (run: string, state: string) => team.flows.eventually(() => expect(taskStates(run)).toEqual([state]), { timeout: 180_000 });
+  const waits = (run: string, state: string) => team.flows.eventually(() => expect(taskStates(run)).toEqual([state]));
   await Promise.all([
     waits(retried, 'Retrying'),
     waits(paused, 'Paused'),
@@ -157,7 +157,7 @@ onCluster('what is not its own, or waits, is left alone', async () => {
 
   // A Job with the labels of Prefect, of a run that is finished here: its own agent did not make it.
   const done = team.schedule('quick');
-  await team.ended(done, 'Success', 180_000);
+  await team.ended(done, 'Success');
   const labels = { 'prefect.io/identifier': 'foreign', 'prefect.io/flow_run_id': done };
   const restricted = { runAsNonRoot: true, runAsUser: 20000, seccompProfile: { type: 'RuntimeDefault' } };
   const securityContext = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };

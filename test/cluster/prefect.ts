@@ -103,7 +103,7 @@ export async function createKey(ns: Namespace, key = API_KEY): Promise<void> {
 
 /** Its readiness says that Prefect has answered it. */
 export async function agentReady(ns: Namespace, name = 'prefect-agent'): Promise<void> {
-  await ns.eventually(async () => expect((await ns.get('deployment', name)).status.readyReplicas).toBe(1), { timeout: 180_000 });
+  await ns.eventually(async () => expect((await ns.get('deployment', name)).status.readyReplicas).toBe(1));
 }
 
 /** The one pod of an agent. */

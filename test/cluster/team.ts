@@ -62,8 +62,8 @@ export class Team extends Prefect {
   }
 
   /** Waits for the end of a run, in this state. */
-  async ended(run: string, state: string, timeout = 240_000): Promise<void> {
-    const { state: last } = await this.flows.eventually(() => this.finished(run), { timeout });
+  async ended(run: string, state: string): Promise<void> {
+    const { state: last } = await this.flows.eventually(() => this.finished(run));
     if (last !== state) throw new Error(`the run ended otherwise than in ${state}: ${this.states(run)}\n${this.log(run)}`);
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface EventuallyOptions {
-  /** In milliseconds; two minutes if not given. */
+  /** In milliseconds; four minutes if not given: a busy machine is not a failure. */
   readonly timeout?: number;
   readonly interval?: number;
   /** What is added to the error, such as the state of the cluster. */
@@ -10,7 +10,7 @@ export interface EventuallyOptions {
 
 /** Tries until an attempt does not throw, and gives what it returned. Fails with the reason of the last attempt. */
 export async function eventually<T>(attempt: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<T> {
-  const { timeout = 120_000, interval = 500, state } = options;
+  const { timeout = 240_000, interval = 500, state } = options;
   for (const start = Date.now(); ; await sleep(interval)) {
     try {
       return await attempt();
