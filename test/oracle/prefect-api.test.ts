@@ -63,18 +63,20 @@ async function end(agent: ChildProcess): Promise<void> {
   await exit;
 }
 
-/** Runs a program with a `client`, and gives what it prints. */
-async function python(program: string, settings: Record<string, string> = {}): Promise<string> {
-  const source = `import prefect\nfrom prefect import Client\nfrom prefect.engine import state\nclient = Client()\n${program}`;
-  const { stdout } = await promisify(execFile)('python3', ['-c', source], { env: environment(settings) });
+/** Runs a command, and gives what it prints. */
+async function run(command: string, args: string[], settings: Record<string, string> = {}): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, { env: environment(settings) });
   return stdout.trim();
 }
 
-/** Runs Prefect's command line, and gives what it prints. */
-async function prefect(args: string[], settings: Record<string, string> = {}): Promise<string> {
-  const { stdout } = await promisify(execFile)('prefect', args, { env: environment(settings) });
-  return stdout.trim();
+/** Runs a program with a `client`, and gives what it prints. */
+function python(program: string, settings?: Record<string, string>): Promise<string> {
+  const source = `import prefect\nfrom prefect import Client\nfrom prefect.engine import state\nclient = Client()\n${program}`;
+  return run('python3', ['-c', source], settings);
 }
+
+/** Runs Prefect's command line, and gives what it prints. */
+const prefect = (args: string[], settings?: Record<string, string>) => run('prefect', args, settings);
 
 /** Prints the name of the exception that a statement raises, and its text. */
 const raised = (statement: string) => `try:\n    ${statement}\nexcept BaseException as e:\n    print(type(e).__name__, e)`;

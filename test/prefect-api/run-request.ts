@@ -44,7 +44,7 @@ export function scheduleRun(store: Store, tenant: Tenant, request: RunRequest): 
     labels,
     parameters,
     scheduled_start_time: startTime,
-    flow_run_name: request.name ?? `${name}-${store.flowRuns.length + 1}`,
+    flow_run_name: request.name,
   });
 }
 
