@@ -14,6 +14,10 @@ const cluster = new Cluster();
 const onCluster = cluster.testWith('hostAddress', test.concurrent);
 const withAudit = cluster.testWith('auditLog', test.concurrent);
 
+/** Whether to stay for the quarter of an hour that a task waits for its retry; CONTRIBUTING has the command. */
+const staysForRetry = process.env.CDK8S_PREFECT_STAY_FOR_RETRY !== undefined;
+if (staysForRetry) jest.setTimeout(1_500_000);
+
 const servers: { stop(): Promise<void> }[] = [];
 afterAll(async () => {
   await cluster.deleteNamespaces();
@@ -185,4 +189,19 @@ onCluster('what is not its own, or waits, is left alone', async () => {
   expect((await team.flows.get('job', 'foreign')).status.active).toBe(1);
   for (const kind of ['services', 'poddisruptionbudgets']) expect(await team.flows.list(kind, 'dask.org/cluster-name')).toHaveLength(1);
   expect(await team.flows.list('pods', 'dask.org/cluster-name')).toHaveLength(2);
+
+  if (!staysForRetry) return;
+  // The agent takes the run up again when the time of its task has come, and it ends by itself.
+  await team.flows.eventually(() => expect(team.finished(retried).state).toBe('Failed'), { timeout: 1_000_000 });
+  expect(team.states(retried)).toEqual(['Scheduled', 'Submitted', 'Running', 'Failed']);
+  expect(team.server.run(retried).state_message).toBe('Some reference tasks failed.');
+  expect(team.server.run(retried).task_runs[0]?.states.map(({ serialized_state }) => serialized_state.type)).toEqual([
+    'Pending',
+    'Running',
+    'Failed',
+    'Retrying',
+    'Submitted',
+    'Running',
+    'Failed',
+  ]);
 });
