@@ -1,7 +1,10 @@
 import { Yaml } from 'cdk8s';
 
-/** YAML for Python. PyYAML does not take these two for text where cdk8s writes them plainly; JSON, which is YAML too, has quotes. */
+/**
+ * YAML for Python. Where cdk8s writes them plainly, PyYAML does not take the first two for text, and readers of YAML 1.2 not the third;
+ * JSON, which is YAML too, has quotes.
+ */
 export function stringifyYaml(value: object): string {
   const json = JSON.stringify(value, null, 2);
-  return /"(=|<<)"/.test(json) ? `${json}\n` : Yaml.stringify(value);
+  return /"(=|<<|0o[0-7]+)"/.test(json) ? `${json}\n` : Yaml.stringify(value);
 }

@@ -109,7 +109,7 @@ test('podSpec and affinity lose nothing', () => {
   });
 });
 
-test.each(['=', '<<'])('Python reads the text %p as text', (value) => {
+test.each(['=', '<<', '0o17'])('Python and readers of YAML 1.2 read the text %p as text', (value) => {
   const written = only('ConfigMap', template({ env: { A: EnvValue.of(value) } })).data['job.yaml'];
   expect(written).toContain(`"value": "${value}"`);
   expect(flow({ env: { A: EnvValue.of(value) } }).env).toContainEqual({ name: 'A', value });

@@ -18,7 +18,7 @@ import { dnsLabel, envVars, isAccepted } from './generate';
 /** Text that has gone wrong between YAML as JavaScript writes it and as Python reads it, in Python's literals, and in Dask's expansion. */
 const NASTY = [
   ...['', ' ', '\t', 'a\nb\n', ' lead', 'trail ', '~', 'null', 'on', '012', '1_000', '0x1F', '1e3', '1:30', '2001-12-14', '.inf'],
-  ...['=', '<<', '- a', 'a: b', '# c', '@a', '%a', '!a', '&a', '*a', '|', '>', '"', "'", "it's", '\\', '{', '}', '{POD_NAME}', '{{}}'],
+  ...['=', '<<', '0o17', '- a', 'a: b', '# c', '@a', '%a', '!a', '&a', '*a', '|', '>', '"', "'", "it's", '\\', '{', '}', '{POD_NAME}', '{{}}'],
   ...['$', '$$', '$$(A)', '$(HOME)', '$(DASK_SCHEDULER_ADDRESS)', '$.', 'größe', '数据', '😀', 'a\rb', '\u001b'],
   // biome-ignore lint/suspicious/noTemplateCurlyInString: what Dask would expand
   ...['$HOME', '${HOME}', '$$HOME', 'x'.repeat(3000)],
