@@ -41,7 +41,9 @@ export const envName = fc.oneof(
 
 /** Text of any length, as the constructs accept it. */
 export const isAccepted = (text: string) => !/[\0\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff\p{Cs}]/u.test(text);
-export const longText = fc.oneof(printable, fc.constantFrom('', '=', '<<', '0o17', 'a\nb\n'), fc.string({ unit: 'grapheme' })).filter(isAccepted);
+export const longText = fc
+  .oneof(printable, fc.constantFrom('', '=', '<<', '0o17', 'a\nb\n'), fc.string({ unit: 'grapheme' }))
+  .filter(isAccepted);
 export const envVars = fc.dictionary(envName, longText, { maxKeys: 4 });
 
 export const dnsLabel = fc.stringMatching(/^[a-z]([-a-z0-9]{0,10}[a-z0-9])?$/);
