@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rules import Rules
 from signs import PATIENCE, Signs
-from world import NAMESPACE, RULES, World, history_of
+from world import INTERVAL, NAMESPACE, World, history_of
 
 
 def samples(signs):
@@ -17,15 +17,15 @@ def samples(signs):
 def test_metrics_are_what_prometheus_reads():
     world = World()
     sweeper = history_of("lost_runs", world)
-    world.sweep(sweeper)
-    world.pass_time(RULES.lost_runs)
-    world.sweep(sweeper)
+    for _ in range(4):
+        world.sweep(sweeper)
+        world.pass_time(INTERVAL)
     world.faults = {0: "fail"}
     world.sweep(sweeper)
     found = samples(sweeper.signs)
-    assert found["flow_run_sweeper_runs_corrected_total", "Failed"] == 1
-    assert found["flow_run_sweeper_errors_total", "pass"] == 1
-    assert found["flow_run_sweeper_pass_seconds_count",] == 4
+    assert found["flow_run_sweeper_runs_corrected_total", NAMESPACE, "Failed"] == 1
+    assert found["flow_run_sweeper_errors_total", NAMESPACE, "pass"] == 1
+    assert found["flow_run_sweeper_pass_seconds_count", NAMESPACE] == 7
     assert found["flow_run_sweeper_last_success_timestamp_seconds", NAMESPACE] > 1_700_000_000
 
 
@@ -33,13 +33,13 @@ def test_deleted_objects_are_counted_by_rule():
     world = World()
     sweeper = history_of("finished_dask_workers", world)
     world.sweep(sweeper)
-    assert samples(sweeper.signs)["flow_run_sweeper_deleted_total", "finished-dask-workers"] > 0
+    assert samples(sweeper.signs)["flow_run_sweeper_deleted_total", NAMESPACE, "finished-dask-workers"] > 0
 
 
 def test_everything_is_there_before_it_happens():
     found = samples(Signs([NAMESPACE]))
     assert found["flow_run_sweeper_last_success_timestamp_seconds", NAMESPACE] == 0
-    assert [found["flow_run_sweeper_errors_total", label] for label in ("lost-runs", "pass", "event", "ledger")] == [0] * 4
+    assert [found["flow_run_sweeper_errors_total", NAMESPACE, label] for label in ("lost-runs", "pass", "event", "ledger")] == [0] * 4
 
 
 @pytest.mark.parametrize("rule", Rules._fields)
@@ -48,8 +48,9 @@ def test_nothing_that_is_counted_is_new(rule):
     sweeper = history_of(rule, world)
     before = samples(sweeper.signs)
     world.sweep(sweeper)
-    world.pass_time(3600)
-    world.sweep(sweeper)
+    for _ in range(30):
+        world.pass_time(30)
+        world.sweep(sweeper)
     after = samples(sweeper.signs)
     assert after.keys() == before.keys()
     counts = ("flow_run_sweeper_deleted_total", "flow_run_sweeper_runs_corrected_total")
@@ -70,3 +71,11 @@ def test_health_fails_when_passes_stop_and_readiness_when_none_succeeds():
 
 def test_anything_else_is_not_found():
     assert Signs().answer("/") is None
+
+
+def test_a_namespace_tells_of_itself_alone():
+    signs = Signs(["a", "b"])
+    signs.count("errors", "pass", "a")
+    found = samples(signs)
+    assert [found["flow_run_sweeper_errors_total", namespace, "pass"] for namespace in ("a", "b")] == [1, 0]
+    assert found["process_start_time_seconds",] > 1_700_000_000

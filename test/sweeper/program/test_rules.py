@@ -1,8 +1,9 @@
 """What each rule does, and what it leaves alone."""
 
 import pytest
-from clients import fitting, job_of, pod_of
-from rules import Entry, Rules
+from ledger import fitting
+from rules import Rules
+from sights import job_of, pod_of
 from world import RULES, World, history_of, ledger, running
 
 
@@ -126,14 +127,14 @@ def test_lost_run(policy, expected):
 def test_run_again_does_not_run_again_what_failed_or_took_too_long():
     world = World()
     failed, job = running(world, on_eviction="run-again")
+    late, other = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    world.sweep(sweeper)
     world.end_job(job, "Failed")
     terminated = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     world.pods_of(job)[0]["status"] = {"phase": "Failed", "containerStatuses": [{"state": terminated}]}
-    late, other = running(world, on_eviction="run-again", deadline=60)
-    sweeper = world.sweeper()
-    world.sweep(sweeper)
-    world.pass_time(60)
     world.evict(other)
+    other["status"]["conditions"][0]["reason"] = "DeadlineExceeded"
     sweep_for(world, sweeper, 120)
     assert state(world, failed) == state(world, late) == "Failed"
     messages = [event["message"] for event in world.objects["Event"].values()]
@@ -314,10 +315,9 @@ def test_prefect_that_does_not_answer_deletes_nothing():
     world.dask_cluster(world.pods_of(job)[0]["metadata"]["name"])
     sweeper = world.sweeper()
     world.sweep(sweeper)
-    first = world.calls.index("flow_run")
     world.evict(job)
     before = world.outcome(), ledger(world)
-    world.faults = {first: "fail"}
+    world.faults = {"flow_run": "fail"}
     sweep_for(world, sweeper, 1200)
     assert (world.outcome(), ledger(world)) == before
     assert world.calls[-1] == "flow_run"
@@ -366,9 +366,9 @@ def test_a_rule_acts_alone_and_only_if_it_is_on(rule):
 
 
 def test_ledger_keeps_first_what_it_has_when_there_is_no_room(monkeypatch):
-    monkeypatch.setattr("clients.LEDGER_ROOM", 100)
-    entries = {run_id: Entry("job", "uid", version=1, since=1) for run_id in ("a", "b", "c")}
-    assert list(fitting(entries, {"c": entries["c"]})) == ["c", "a"]
+    monkeypatch.setattr("ledger.LEDGER_ROOM", 20)
+    data = {key: "123456789" for key in ("a", "b", "c")}
+    assert list(fitting(data, {"c": ""})) == ["c", "a"]
 
 
 def test_waiting_and_failure_are_in_the_words_of_kubernetes():

@@ -6,6 +6,8 @@ from world import FINAL, RULES, World, history_of, ledger
 
 # Something for each rule, and the run that is run again.
 SCENARIOS = [*Rules._fields, "run_again"]
+# Those in which a run gets a state.
+ENDING = ["cancelling_runs", "unstartable_jobs", "lost_runs", "run_again"]
 # After one that was killed, a sweeper waits as long for the claim, and counts the delay of Dask clusters from the start.
 SECONDS = max(2 * CLAIM, RULES.orphaned_dask_clusters) + 30
 
@@ -30,10 +32,20 @@ def pass_of_the_act(scenario):
 
 
 def after(world, sweeper):
-    for _ in range(0, SECONDS, 30):
+    pass_for(SECONDS, world, sweeper)
+    _, runs = world.outcome()
+    # The Job of a run that runs again goes with it at the latest.
+    for run_id, (state, _) in runs.items():
+        if state == "Scheduled":
+            world.set(run_id, "Success")
+            pass_for(RULES.finished_jobs + 60, world, sweeper)
+    return world.outcome()[0], runs
+
+
+def pass_for(seconds, world, sweeper):
+    for _ in range(0, int(seconds), 30):
         world.pass_time(30)
         world.sweep(sweeper)
-    return world.outcome()
 
 
 @pytest.mark.parametrize("fault", ["fail", "lose", "kill before", "kill after"])
@@ -58,7 +70,8 @@ def test_two_sweepers_do_what_one_does(scenario, version_locking):
         states = []
         world.on_set_run = lambda run_id, state, states=states: states.append(state)
         other = world.sweeper()
-        other.useless = {namespace: dict(since) for namespace, since in sweeper.useless.items()}
+        # As if it had counted what the first has.
+        other.last = dict(sweeper.last)
 
         def act_too(world=world, other=other):
             world.faults = {}
@@ -125,3 +138,82 @@ def test_ledger_is_empty_in_the_end(scenario):
         world.pass_time(30)
         world.sweep(sweeper)
     assert ledger(world) == {}
+
+
+@pytest.mark.parametrize("scenario", ENDING)
+def test_state_whose_answer_got_lost_is_not_given_again(scenario):
+    passes, calls, expected = pass_of_the_act(scenario)
+    world, sweeper = before_the_act(scenario, passes, version_locking=False)
+    states = []
+    world.on_set_run = lambda run_id, state: states.append(state)
+    other, other_sweeper = before_the_act(scenario, passes)
+    other.sweep(other_sweeper)
+    write = other.calls.index("set_flow_run_states")
+    world.faults = {write: "lose"}
+    world.sweep(sweeper)
+    # The run is read at once.
+    assert world.calls[write + 1] == "flow_run"
+    assert after(world, sweeper) == expected
+    assert len(states) == 1
+
+
+def test_run_is_left_for_the_time_of_the_claim_if_its_state_may_still_be_on_its_way():
+    passes, _, _ = pass_of_the_act("run_again")
+    world, sweeper = before_the_act("run_again", passes, version_locking=False)
+    world.on_set_run = lambda run_id, state: pytest.fail("it was given its state while that may have been on its way")
+    other, other_sweeper = before_the_act("run_again", passes)
+    other.sweep(other_sweeper)
+    world.faults = {other.calls.index("set_flow_run_states"): "fail"}
+    world.sweep(sweeper)
+    world.faults = {}
+    world.pass_time(CLAIM - 1)
+    world.sweep(sweeper)
+    states = []
+    world.on_set_run = lambda run_id, state: states.append(state)
+    world.pass_time(1)
+    world.sweep(sweeper)
+    assert states == ["Scheduled"]
+
+
+@pytest.mark.parametrize("seconds", [8, 100, 3600])
+@pytest.mark.parametrize("scenario", ["lost_runs", "run_again"])
+def test_nothing_is_written_when_the_last_look_took_too_long(scenario, seconds):
+    """As where Prefect limits its rate, or the process was stopped: somebody else may hold the Lease by now."""
+    passes, _, _ = pass_of_the_act(scenario)
+    other, other_sweeper = before_the_act(scenario, passes)
+    other.sweep(other_sweeper)
+    until = other.calls[: other.calls.index("set_flow_run_states")]
+    last_look = len(until) - 1 - until[::-1].index("flow_run")
+    world, sweeper = before_the_act(scenario, passes, version_locking=False)
+    world.on_set_run = lambda run_id, state: pytest.fail(f"it was set to {state}")
+    world.faults = {last_look: lambda: world.pass_time(seconds)}
+    world.sweep(sweeper)
+    assert len(world.calls) > last_look
+
+
+@pytest.mark.parametrize("locking", [True, False])
+@pytest.mark.parametrize("scenario", ENDING)
+def test_two_sweepers_with_two_ledgers_end_a_run_once(scenario, locking):
+    passes, calls, expected = pass_of_the_act(scenario)
+    for number in range(calls):
+        world, sweeper = before_the_act(scenario, passes, version_locking=locking)
+        states = []
+        world.on_set_run = lambda run_id, state, states=states: states.append(state)
+        world.objects["ConfigMap"]["other-ledger-flows"] = {"metadata": {"name": "other-ledger-flows", "resourceVersion": "1"}}
+        other = world.sweeper(name="other")
+
+        def act_too(world=world, other=other):
+            world.faults = {}
+            calls = world.calls
+            for _ in range(40):
+                world.sweep(other)
+            world.calls = calls
+
+        world.faults = {number: act_too}
+        world.sweep(sweeper)
+        for _ in range(10):
+            world.pass_time(30)
+            world.sweep(other)
+            world.sweep(sweeper)
+        assert len(states) == 1
+        assert after(world, sweeper) == expected

@@ -1,0 +1,235 @@
+"""How Jobs and pods ended, as lists and watches show it, and what becomes of a run that is to run again."""
+
+import pytest
+from ends import had_to_leave, merged
+from world import INTERVAL, NAMESPACE, World, ledger, running, see_alive
+
+KILLED = {"exitCode": 143, "reason": "Error"}
+
+
+def pods(world, job):
+    return world.pods_of(job)
+
+
+def end_pod(world, job, terminated, **status):
+    phase = "Failed" if terminated["exitCode"] else "Succeeded"
+    for pod in pods(world, job):
+        pod["status"] = {"phase": phase, "containerStatuses": [{"name": "flow", "state": {"terminated": terminated}}], **status}
+    world.tell()
+
+
+def begin_to_delete_pod(world, job):
+    for pod in pods(world, job):
+        pod["metadata"]["deletionTimestamp"] = world.stamp()
+    world.tell()
+
+
+def remove_pod(world, job):
+    for pod in pods(world, job):
+        del world.objects["Pod"][pod["metadata"]["name"]]
+    world.tell()
+
+
+def fail_job(world, job, reason="BackoffLimitExceeded"):
+    world.end_job(job, "Failed")
+    job["status"]["conditions"][0]["reason"] = reason
+    world.tell()
+
+
+def remove_job(world, job):
+    world.objects["Job"].pop(job["metadata"]["name"], None)
+    world.tell()
+
+
+def disrupt(world, job):
+    end_pod(world, job, KILLED, conditions=[{"type": "DisruptionTarget", "status": "True"}])
+
+
+# What happens one after the other; a pass may see what is there in between, or not.
+DRAIN = [begin_to_delete_pod, disrupt, fail_job, remove_pod]
+DELETE_POD = [begin_to_delete_pod, lambda world, job: end_pod(world, job, KILLED), fail_job, remove_pod]
+FORCE_DELETE_POD = [remove_pod, fail_job]
+NODE_PRESSURE = [disrupt, fail_job]
+DELETE_JOB = [remove_job, begin_to_delete_pod, lambda world, job: end_pod(world, job, KILLED), remove_pod]
+OOM = [lambda world, job: end_pod(world, job, {"exitCode": 137, "reason": "OOMKilled"}), fail_job]
+EXIT_1 = [lambda world, job: end_pod(world, job, {"exitCode": 1, "reason": "Error"}), fail_job]
+EXIT_0 = [lambda world, job: end_pod(world, job, {"exitCode": 0}), lambda world, job: world.end_job(job, "Complete")]
+DEADLINE = [
+    lambda world, job: fail_job(world, job, "DeadlineExceeded"),
+    begin_to_delete_pod,
+    lambda world, job: end_pod(world, job, KILLED),
+    remove_pod,
+]
+# What an agent does then.
+CLEAN_UP = [begin_to_delete_pod, remove_pod, remove_job]
+
+AGAIN = {"drain": DRAIN, "kubectl delete pod": DELETE_POD, "kubectl delete pod --force": FORCE_DELETE_POD, "node pressure": NODE_PRESSURE}
+FAIL = {
+    "kubectl delete job": (DELETE_JOB, "its Job was deleted"),
+    "OOM": (OOM, "OOMKilled"),
+    "exit code 1": (EXIT_1, "exit code 1"),
+    "exit code 0": (EXIT_0, "exit code 0"),
+    "activeDeadlineSeconds": (DEADLINE, "activeDeadlineSeconds"),
+}
+
+
+def histories(steps):
+    """With a pass after any of the steps, after each, after none; and then removed, or not."""
+    for seen in [*range(len(steps)), "each", "none"]:
+        for more in ([], CLEAN_UP):
+            yield seen, [*steps, *more]
+
+
+def live_through(steps, seen, before=lambda world: None):
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    for number, step in enumerate(steps):
+        step(world, job)
+        if seen in (number, "each"):
+            world.sweep(sweeper)
+            world.pass_time(1)
+    before(world)
+    for _ in range(10):
+        world.sweep(sweeper)
+        world.pass_time(INTERVAL)
+    messages = [event["message"] for event in world.objects["Event"].values() if "is set to" in event["message"]]
+    return world.runs[run]["state"], messages
+
+
+@pytest.mark.parametrize("how", AGAIN)
+def test_run_whose_pod_had_to_leave_runs_again(how):
+    for seen, steps in histories(AGAIN[how]):
+        state, messages = live_through(steps, seen)
+        assert state == "Scheduled", (seen, len(steps))
+        assert len(messages) == 1
+
+
+@pytest.mark.parametrize("how", FAIL)
+def test_run_that_ended_otherwise_fails(how):
+    ending, why = FAIL[how]
+    for seen, steps in histories(ending):
+        state, messages = live_through(steps, seen)
+        assert state == "Failed", (seen, len(steps))
+        assert len(messages) == 1 and why in messages[0], (seen, len(steps), messages)
+
+
+@pytest.mark.parametrize("how", [*AGAIN, *FAIL])
+def test_run_never_runs_again_where_nobody_remembers_how_it_ended(how):
+    """Kubernetes has forgotten what happened since the last lists, and everything is gone."""
+    steps = AGAIN[how] if how in AGAIN else FAIL[how][0]
+
+    def forget(world):
+        world.tell()
+        world.forgotten = len(world.events)
+
+    state, _ = live_through([*steps, remove_pod, remove_job], "none", forget)
+    assert state != "Scheduled"
+
+
+def test_pod_that_was_deleted_while_nobody_looked_may_have_failed_before():
+    """A list shows that it has ended and is being deleted, and nobody remembers in which order."""
+    for steps, forgets, expected in ((EXIT_1, True, "Failed"), (EXIT_1, False, "Failed"), ([], True, "Failed"), ([], False, "Scheduled")):
+        world = World()
+        run, job = running(world, on_eviction="run-again")
+        sweeper = world.sweeper()
+        see_alive(world, sweeper, run)
+        for step in steps or [begin_to_delete_pod, DELETE_POD[1], fail_job]:
+            step(world, job)
+        begin_to_delete_pod(world, job)
+        if forgets:
+            world.forgotten = len(world.events)
+        for _ in range(10):
+            world.sweep(sweeper)
+            world.pass_time(INTERVAL)
+        assert world.runs[run]["state"] == expected, (steps, forgets)
+
+
+def test_failure_that_was_seen_is_not_forgotten():
+    """Seen by a pass, and the Job is removed before the delay is over."""
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    for step in OOM:
+        step(world, job)
+    world.sweep(sweeper)
+    assert "OOMKilled" in ledger(world)[run].end
+    for step in CLEAN_UP:
+        step(world, job)
+    world.forgotten = len(world.events)
+    # Another process goes on.
+    sweeper = world.sweeper()
+    for _ in range(12):
+        world.pass_time(INTERVAL)
+        world.sweep(sweeper)
+    assert world.runs[run]["state"] == "Failed"
+    said = [event["message"] for event in world.objects["Event"].values() if "set to Failed" in event["message"]]
+    assert len(said) == 1 and "OOMKilled" in said[0]
+
+
+@pytest.mark.parametrize("how", AGAIN)
+def test_next_process_goes_on_after_the_lists_of_the_last(how):
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    see_alive(world, world.sweeper(), run)
+    world.sweep(world.sweeper())
+    for step in [*AGAIN[how], *CLEAN_UP]:
+        step(world, job)
+    sweeper = world.sweeper()
+    for _ in range(12):
+        world.pass_time(INTERVAL)
+        world.sweep(sweeper)
+    assert world.runs[run]["state"] == "Scheduled"
+
+
+def test_run_runs_again_ten_times_at_most_and_that_is_said():
+    world = World()
+    run = world.schedule(tasks=1)
+    sweeper = world.sweeper()
+    states = []
+    world.on_set_run = lambda run_id, state: states.append(state)
+    for _ in range(30):
+        if world.runs[run]["state"] != "Scheduled":
+            break
+        job = world.submit(run, "run-again")
+        world.start(world.pods_of(job)[0])
+        see_alive(world, sweeper, run)
+        for step in DRAIN:
+            step(world, job)
+        for _ in range(8):
+            world.sweep(sweeper)
+            world.pass_time(INTERVAL)
+    assert states == ["Scheduled"] * 10 + ["Failed"]
+    said = [event["message"] for event in world.objects["Event"].values() if "set to Failed" in event["message"]]
+    assert "it has run again 10 times, and may not once more" in said[0]
+
+
+def test_watch_that_fails_is_asked_again_and_ends_no_pass():
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    remove_pod(world, job)
+    fail_job(world, job)
+    world.faults = {"WATCH /apis/batch/v1/namespaces/flows/jobs": "fail"}
+    world.sweep(sweeper)
+    assert world.calls[-1].startswith("PATCH")
+    assert sweeper.signs.counters["errors"][NAMESPACE, "pass"] == 0
+
+
+def test_quiet_pass_watches_nothing():
+    world = World()
+    run, _ = running(world)
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    world.sweep(sweeper)
+    assert not any("WATCH" in call for call in world.calls)
+
+
+def test_evidence_adds_up():
+    assert had_to_leave(merged("g", "s"))
+    assert not any(map(had_to_leave, ["", "g", "s", "gsx", "gsc", "lfOOMKilled", "ld", "gsfError"]))
+    assert merged("sfOOMKilled", "lfError, exit code 1") == "lsfOOMKilled"
+    assert merged("", "fd: x") == "fd: x"
