@@ -14,7 +14,7 @@ export interface Tenant {
   readonly id: string;
   readonly name: string;
   readonly slug: string;
-  readonly key?: string;
+  key?: string;
 }
 
 export interface Project {

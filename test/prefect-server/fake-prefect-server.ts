@@ -112,6 +112,11 @@ export class FakePrefectServer {
     cancelFlowRun(this.store, this.run(id), 'ui');
   }
 
+  /** Gives a tenant another key, and revokes the one that it had. */
+  rotateKey(tenant: string, key: string): void {
+    this.tenant(tenant).key = key;
+  }
+
   /** Creates what an agent with `--agent-config-id` asks for, and gives its id. */
   createAgentConfig(settings: Json, tenant = this.store.tenants[0].slug): string {
     const id = randomUUID();
