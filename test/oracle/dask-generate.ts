@@ -5,6 +5,7 @@ import {
   DaskDeployMode,
   type DaskPodOptions,
   type DaskWorkerPolicyProps,
+  EnvFrom,
   EnvValue,
   type FlowJobProps,
   type PodOptions,
@@ -127,6 +128,7 @@ const podOptions = {
   affinity,
   priorityClassName: dnsLabel,
   imagePullSecrets: fc.uniqueArray(dnsLabel, { maxLength: 2 }),
+  omitRunAsUser: fc.boolean(),
   podSpec,
 } satisfies { [prop in keyof Required<PodOptions>]: unknown };
 
@@ -169,7 +171,9 @@ export const flowJobProps: fc.Arbitrary<FlowJobProps> = fc.record(
       { cache: Volume.emptyDir({ mountPath: '/cache', inMemory: true }), tmp: Volume.emptyDir({ mountPath: '/on' }) },
       { data: Volume.fromPersistentVolumeClaim('data', { mountPath: '/data', readOnly: true, subPath: '012' }) },
       {
-        certs: Volume.fromSecret('certs', { mountPath: '/certs' }),
+        certs: Volume.fromSecret('certs', { mountPath: '/certs', defaultMode: 0o400, items: { '012': 'a$HOME' }, optional: true }),
+        store: Volume.fromSource({ csi: { driver: 'csi.example', readOnly: true } }, { mountPath: '/store' }),
+        aws: Volume.fromSecret('aws', { mountPath: '/home/prefect/.aws' }),
         team: Volume.fromConfigMap('team', { mountPath: '/etc/prefect/team' }),
       },
     ),
@@ -183,7 +187,8 @@ export const flowJobProps: fc.Arbitrary<FlowJobProps> = fc.record(
         env: { KEY: EnvValue.fromSecret(SecretKeyRef.of('s', 'k')) },
       },
     ]),
-    sidecars: fc.constant([{ name: 'proxy', image: 'proxy:1' }]),
+    envFrom: fc.constant([EnvFrom.secret('settings', { prefix: 'A_' }), EnvFrom.configMap('more', { optional: true })]),
+    sidecars: fc.constant([{ name: 'proxy', image: 'proxy:1', startupProbe: { tcpSocket: { port: 5432 } } }]),
     activeDeadline: seconds,
     terminationGracePeriod: seconds,
     extraPipPackages: fc.constantFrom(['pandas>=1.5,<2'], ['dask-kubernetes==2024.4.2', 's3fs']),

@@ -2,6 +2,7 @@ import { App, Chart, Duration, Size, Testing } from 'cdk8s';
 import fc from 'fast-check';
 import {
   Cpu,
+  EnvFrom,
   EnvValue,
   EvictionPolicy,
   FlowJobTemplate,
@@ -107,6 +108,8 @@ const run: fc.Arbitrary<Run> = fc
   .record({
     id: generate.uuid,
     flowId: generate.uuid,
+    name: fc.option(generate.longText, { nil: undefined }),
+    flowName: fc.option(fc.constantFrom('etl', 'größe: "a"'), { nil: undefined }),
     coreVersion,
     storage: fc.constantFrom(...storages),
     universal: fc.boolean(),
@@ -131,12 +134,16 @@ const templateProps: fc.Arbitrary<FlowJobTemplateProps> = fc.record(
     resources: fc.constant({ cpuRequest: Cpu.millis(100), memoryLimit: Size.gibibytes(1) }),
     env: fc.record({ REGION: generate.longText.map(EnvValue.of), OWN: fc.constant(EnvValue.fromSecret(SecretKeyRef.of('own', 'key'))) }),
     serviceAccountName: fc.constant('flows'),
+    automountServiceAccountToken: fc.boolean(),
+    envFrom: fc.constant([EnvFrom.secret('settings', { prefix: 'A_' })]),
+    omitRunAsUser: fc.boolean(),
     imagePullSecrets: fc.constant(['registry']),
     jobLabels: fc.constant({ team: 'data' }),
     podLabels: fc.constant({ stage: 'test' }),
     podAnnotations: generate.longText.map((text) => ({ note: text })),
     sidecars: fc.constant([{ name: 'proxy', image: 'proxy:1' }]),
     activeDeadline: fc.constant(Duration.hours(1)),
+    terminationMessageFromLog: fc.boolean(),
     extraPipPackages: fc.constant(['pandas']),
     podSecurity: fc.constantFrom(...Object.values(PodSecurity)),
     onEviction: fc.constantFrom(...Object.values(EvictionPolicy)),
@@ -155,7 +162,8 @@ const agentProps = fc.record({
 });
 
 /** The flow run as Prefect's API describes it. */
-function graphql({ run: { id, flowId, coreVersion: version, dockerStorageImage, runConfig: config }, storage, universal }: Run): object {
+function graphql({ run: described, storage, universal }: Run): object {
+  const { id, flowId, name, flowName, coreVersion: version, dockerStorageImage, runConfig: config } = described;
   const [registry, ...path] = (dockerStorageImage ?? '').split(':')[0]?.split('/') ?? [];
   const storages: Record<string, object> = {
     Docker: { type: 'Docker', registry_url: registry, image_name: path.join('/'), image_tag: dockerStorageImage?.split(':')[1] },
@@ -171,7 +179,13 @@ function graphql({ run: { id, flowId, coreVersion: version, dockerStorageImage, 
   );
   return {
     id,
-    flow: { id: flowId, core_version: version, storage: { ...storages[storage], flows: {}, secrets: [], __version__: version } },
+    name,
+    flow: {
+      id: flowId,
+      name: flowName,
+      core_version: version,
+      storage: { ...storages[storage], flows: {}, secrets: [], __version__: version },
+    },
     run_config: config ? { type: universal ? 'UniversalRun' : 'KubernetesRun', __version__: version, labels: [], ...snake } : null,
   };
 }
@@ -184,7 +198,7 @@ function withoutIdentifier(job: Manifest): Manifest {
 }
 
 describe.each(releases.prefect)('Prefect %s', (release) => {
-  const oracle = new Oracle(release);
+  const oracle = new Oracle(`prefect==${release}`);
   afterAll(() => oracle.stop());
 
   function build(
@@ -195,7 +209,9 @@ describe.each(releases.prefect)('Prefect %s', (release) => {
     const apiKey = SecretKeyRef.of('prefect-api-key', 'token');
     const agent = new PrefectAgent(chart, 'Agent', {
       ...props,
-      api: props.server ? PrefectApi.server({ url: 'http://prefect:4200' }) : PrefectApi.cloud({ apiKey, tenantId: TENANT }),
+      api: props.server
+        ? PrefectApi.server({ url: 'http://prefect:4200' })
+        : PrefectApi.cloud({ apiKey, url: 'https://prefect.example', tenantId: TENANT }),
       jobTemplate: new FlowJobTemplate(chart, 'Jobs', template),
       prefectVersion: release,
     });
@@ -215,7 +231,7 @@ describe.each(releases.prefect)('Prefect %s', (release) => {
     );
   });
 
-  test('the launcher changes nothing of 400 generated Jobs but the key and our labels', async () => {
+  test('the launcher changes nothing of 400 generated Jobs but the key, our labels and annotations, and the token', async () => {
     await fc.assert(
       fc.asyncProperty(agentProps, templateProps, someRuns, async (props, template, runs) => {
         const [, container] = build(props, template);
@@ -229,7 +245,7 @@ describe.each(releases.prefect)('Prefect %s', (release) => {
   });
 });
 
-/** A Job without its key and our labels. */
+/** A Job without its key, our labels and annotations, and whether it has a token. */
 function undone(job: Manifest): Manifest {
   for (const entry of job.spec.template.spec.containers[0].env) {
     if (['PREFECT__CLOUD__API_KEY', 'PREFECT__CLOUD__AUTH_TOKEN'].includes(entry.name)) {
@@ -237,6 +253,10 @@ function undone(job: Manifest): Manifest {
       delete entry.valueFrom;
     }
   }
+  const { spec, metadata } = job.spec.template;
+  delete spec.automountServiceAccountToken;
+  for (const name of Object.keys(metadata.annotations ?? {})) if (name.startsWith('cdk8s-prefect/')) delete metadata.annotations[name];
+  if (Object.keys(metadata.annotations ?? {}).length === 0) delete metadata.annotations;
   for (const { labels } of [job.metadata, job.spec.template.metadata]) {
     for (const label of Object.keys(labels)) if (label.startsWith('cdk8s-prefect/')) delete labels[label];
   }

@@ -41,7 +41,7 @@ function rendered(extraPipPackages: string[]): string | undefined {
     const { env } = job.spec.template.spec.containers[0];
     return env.find(({ name }: Manifest) => name === 'EXTRA_PIP_PACKAGES').value;
   } catch (error) {
-    if (!/extraPipPackages\[\d+\] is .*must be a name with extras and versions/s.test((error as Error).message)) throw error;
+    if (!/extraPipPackages\[\d+\] must be a name with extras and versions/s.test((error as Error).message)) throw error;
     return undefined;
   }
 }

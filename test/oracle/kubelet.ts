@@ -21,7 +21,9 @@ export function containerView(
   const { args, env: variables, volumeMounts } = container(workload);
   const env: Record<string, string> = {};
   const referred = ({ fieldRef, secretKeyRef }: Manifest): string | undefined =>
-    fieldRef ? fields[fieldRef.fieldPath] : secrets[secretKeyRef?.name]?.[secretKeyRef?.key];
+    fieldRef
+      ? { 'metadata.namespace': workload.metadata.namespace, ...fields }[fieldRef.fieldPath as string]
+      : secrets[secretKeyRef?.name]?.[secretKeyRef?.key];
   for (const { name, value, valueFrom } of variables) {
     const found = valueFrom ? referred(valueFrom) : expand(value ?? '', { KUBERNETES_SERVICE_HOST: '10.96.0.1', ...env });
     if (found !== undefined) env[name] = found;

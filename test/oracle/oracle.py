@@ -128,10 +128,12 @@ def start_agent(container: dict, ask, launcher: bool = True):
             answers.append(ask(self))
             raise Started
 
-        kubernetes.config.load_incluster_config = lambda: None
+        kubernetes.config.load_incluster_config = in_cluster(root)
         prefect.agent.agent.Agent.start = start
         try:
             if launcher:
+                # Where Python itself looks for a program's modules.
+                sys.path.insert(0, str(Path(sys.argv[0]).parent))
                 runpy.run_path(sys.argv[0], run_name="__main__")
             else:
                 from prefect.cli import cli
@@ -143,10 +145,24 @@ def start_agent(container: dict, ask, launcher: bool = True):
         return answers[0]
 
 
+def in_cluster(root: str):
+    """The client's own way to find the API server, but for where the account's files are."""
+    from kubernetes.config.incluster_config import InClusterConfigLoader
+
+    account = Path(root, "account")
+    account.mkdir()
+    files = {name: account / name for name in ("token", "ca.crt")}
+    for file in files.values():
+        file.write_text("its content")
+    return lambda: InClusterConfigLoader(str(files["token"]), str(files["ca.crt"])).load_and_set()
+
+
 def report(self) -> dict:
     import prefect
+    import urllib3
 
-    pool = self.batch_client.api_client.rest_client.pool_manager.connection_pool_kw
+    manager = self.batch_client.api_client.rest_client.pool_manager
+    pool = manager.connection_pool_kw
     # Prefect makes its context's configuration current while it starts an agent; requests read that one.
     config = prefect.context.config
     return {
@@ -161,6 +177,7 @@ def report(self) -> dict:
         "deleteFinishedJobs": self.delete_finished_jobs,
         "sendFlowRunLogs": self.log_to_cloud,
         "kubernetesKeepAlive": "socket_options" in pool,
+        "kubernetesThroughProxy": isinstance(manager, urllib3.ProxyManager),
         "backend": config.backend,
         "url": config.cloud.api,
         "apiServer": self.client.api_server,

@@ -29,6 +29,12 @@ export class PythonOracle {
     return answer;
   }
 
+  /** Ends it while it answers. */
+  public async end(): Promise<void> {
+    this.process.kill();
+    await once(this.process, 'close');
+  }
+
   public async stop(): Promise<void> {
     this.process.stdin.end();
     if (this.process.exitCode === null) await once(this.process, 'close');
@@ -37,12 +43,12 @@ export class PythonOracle {
 
 /** The real Prefect (oracle.py). */
 export class Oracle extends PythonOracle {
-  /** @param release of Prefect; for one that is not the environment's, that still brings all else */
-  public constructor(release?: string) {
+  /** @param packages `NAME==RELEASE`, that are not the environment's, which still brings all else */
+  public constructor(...packages: string[]) {
     super('python3', [join(__dirname, 'oracle.py')], {
       PATH: process.env.PATH,
       HOME: '/nonexistent',
-      ...(release && { PYTHONPATH: prefectOf(release) }),
+      ...(packages.length > 0 && { PYTHONPATH: packages.map(folderOf).join(':') }),
     });
   }
 }
@@ -55,14 +61,18 @@ export class DaskOracle extends PythonOracle {
   }
 }
 
-/** The folder of a release of Prefect without its dependencies. */
-function prefectOf(release: string): string {
+/** The folder of a package; of Prefect, whose dependencies are the environment's, alone. */
+function folderOf(requirement: string): string {
+  const [name, release] = requirement.split('==') as [string, string];
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'cdk8s-prefect', 'python');
-  const folder = join(cache, `prefect-${release}`);
-  if (!existsSync(join(folder, `prefect-${release}.dist-info`))) {
-    execFileSync('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', folder, `prefect==${release}`], {
-      stdio: 'inherit',
-    });
+  const folder = join(cache, `${name}-${release}`);
+  if (!existsSync(join(folder, `${name}-${release}.dist-info`))) {
+    const alone = name === 'prefect' ? ['--no-deps'] : [];
+    execFileSync('python3', ['-m', 'pip', 'install', '--quiet', ...alone, '--target', folder, requirement], { stdio: 'inherit' });
   }
   return folder;
+}
+
+export function prefectOf(release: string): string {
+  return folderOf(`prefect==${release}`);
 }

@@ -1,7 +1,7 @@
 import { App, Chart, Duration, Testing } from 'cdk8s';
 import fc from 'fast-check';
 import { type AgentSettings, DebugConfig, LogLevel, PrefectAgent, PrefectApi, PrefectBackend, SecretKeyRef } from '../../lib';
-import { only } from '../support';
+import { only, synth } from '../support';
 import * as generate from './generate';
 import { type ContainerView, containerView } from './kubelet';
 import { Oracle } from './oracle';
@@ -98,6 +98,7 @@ function asked({ backend, url, tenantId, key, level: agentLevel, flowLevel, flow
     deleteFinishedJobs: settings.deleteFinishedJobs ?? true,
     sendFlowRunLogs: settings.sendFlowRunLogs ?? true,
     kubernetesKeepAlive: settings.kubernetesKeepAlive ?? true,
+    kubernetesThroughProxy: false,
     backend,
     url,
     apiServer: url,
@@ -123,7 +124,35 @@ test('the real agent is what 500 generated props ask for', async () => {
   console.info(`PrefectAgent and the real agent: ${tally}`);
 });
 
-test('an empty key is an error that says so', async () => {
-  const container = view({ backend: PrefectBackend.CLOUD, url: 'https://api.prefect.io', key: ' \n', settings: {} });
-  await expect(oracle.ask({ agent: container })).rejects.toThrow('is empty: put the Prefect API key into the Secret that is mounted there');
+// That of the environment, the first that reads the variables, and one that was written anew.
+test.each(['', '34.1.0', '37.0.2'])('Kubernetes is asked directly beside a proxy, by release %s of its client', async (release) => {
+  const manifests = synth((chart) => {
+    const proxy = { url: 'http://proxy.example:3128', noProxy: ['.example.com'] };
+    return new PrefectAgent(chart, 'Agent', { api: PrefectApi.server({ url: 'http://prefect:4200' }), proxy });
+  });
+  const container = containerView(only('Deployment', manifests), manifests, {});
+  const other = new Oracle(...(release ? [`kubernetes==${release}`] : []));
+  try {
+    expect(await other.ask({ agent: container })).toMatchObject({ kubernetesThroughProxy: false, kubernetesKeepAlive: true });
+    // The variables are read, so that this says something.
+    const env = { ...container.env, NO_PROXY: '', no_proxy: '' };
+    if (release) expect(await other.ask({ agent: { ...container, env } })).toMatchObject({ kubernetesThroughProxy: true });
+  } finally {
+    await other.stop();
+  }
 });
+const keyed = (key: string) => view({ backend: PrefectBackend.CLOUD, url: 'https://api.prefect.io', key, settings: {} });
+
+test('an empty key is an error that says so', async () => {
+  await expect(oracle.ask({ agent: keyed('') })).rejects.toThrow('is empty: put the Prefect API key into the Secret that is mounted there');
+});
+
+// A flow run gets it as it is in the Secret, and would print it when it cannot use it.
+test.each(['pcu_abc\n', ' pcu_abc', '\uFEFFpcu_abc', 'pcu abc', 'pcü_abc'])(
+  'a key that no flow run could use is an error that does not say it: %j',
+  async (key) => {
+    const refusal = await oracle.ask({ agent: keyed(key) }).catch(String);
+    expect(refusal).toContain('has white space, a byte order mark or another sign that no API key has');
+    expect(refusal).not.toContain('abc');
+  },
+);

@@ -5,11 +5,11 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { FakePrefectServer } from '../prefect-api/fake-prefect-server';
-import { tasksOf } from '../prefect-api/flow-file';
-import { prefectSchema } from '../prefect-api/schema';
+import { FakePrefectServer } from '../prefect-server/fake-prefect-server';
+import { tasksOf } from '../prefect-server/flow-file';
+import { prefectSchema } from '../prefect-server/schema';
 
-const PYTHON = join(__dirname, '..', 'prefect-api', 'python');
+const PYTHON = join(__dirname, '..', 'prefect-server', 'python');
 const FLOWS = join(PYTHON, 'flows.py');
 
 let home: string;

@@ -40,7 +40,7 @@ const flags: fc.Arbitrary<StockPrefectAgentProps> = fc.record(
 const REFUSALS = [
   /labels\[\d+\] is .* must not be blank, begin or end with white space, or have control characters/,
   /labels\[\d+\] is .* must not be given twice/,
-  /labels\[\d+\] is .* must be of ASCII characters and Latin letters/,
+  /labels\[\d+\] is .* must have only ASCII characters and Latin letters/,
   /namespace is .* must be a DNS label/,
 ];
 
