@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import {
   AgentRbac,
   type AgentRbacProps,
+  BaseJobTemplate,
   DaskWorkerPolicy,
   DebugConfig,
   type DebugConfigProps,
@@ -12,13 +13,16 @@ import {
   FlowJobTemplate,
   FlowRunJob,
   FlowRunSweeper,
+  JobVariable,
   PrefectAgent,
   PrefectApi,
   StockPrefectAgent,
+  WorkPool,
 } from '../../lib';
 import { apps, synthApp } from '../apps';
 import { everyAgentProp, everyDaskProp, everyFlowJobProp, everyStockFlag, everySweeperProp } from '../every-prop';
 import { Tally } from '../oracle/generate';
+import { apis } from '../oracle/worker-generate';
 import type { Manifest } from '../support';
 import {
   type AgentProps,
@@ -143,6 +147,34 @@ describe.each([
     }),
   );
 
+  onSite('BaseJobTemplate, of 300 sets of props, its WorkPool, and the Job that a worker makes for a flow run', () =>
+    everySet('BaseJobTemplate', fc.record({ spec: templateProps, way: fc.constantFrom(...Object.values(apis)) }), 300, ({ spec, way }) => {
+      const props = ofPrefect3(made<TemplateProps>(spec));
+      const chart = chartIn(site.namespace);
+      const baseJobTemplate = new BaseJobTemplate(chart, 'Template', {
+        ...props,
+        ...(props.image !== undefined && { image: 'registry.example/flows:42' }),
+        api: way.api,
+        flowNamespace: site.pods[props.podSecurity ?? 'restricted'],
+        jobVariables: {
+          image: JobVariable.string(),
+          cpu_limit: JobVariable.string(),
+          team: JobVariable.choice(['fraud', 'risk'], { default: 'risk' }),
+          env: JobVariable.map(),
+        },
+        nodeSelector: { ...props.nodeSelector, team: '{{ team }}' },
+      });
+      new WorkPool(chart, 'Pool', { name: 'k8s', baseJobTemplate });
+      const job = baseJobTemplate.effectiveJob({ name: 'brave lynx' }, { cpu_limit: '1P', team: 'fraud', env: { A: 'b' } }) as Manifest;
+      const objects = Testing.synth(chart);
+      return async () => {
+        await admitting(objects, 'restricted')();
+        // With the pod that a controller makes of it.
+        await admitting([{ ...job, metadata: { ...job.metadata, name: 'of-worker' } }], props.podSecurity ?? 'restricted')();
+      };
+    }),
+  );
+
   onSite('DaskWorkerPolicy, of 500 sets of props, and the pods of its clusters', () =>
     everySet('DaskWorkerPolicy', fc.record({ policy: daskProps, props: templateProps }), 500, ({ policy, props: spec }) => {
       const props = made<TemplateProps>(spec);
@@ -234,6 +266,28 @@ describe.each([
     };
   }
 });
+
+/**
+ * The props that both generations take, without annotations for the container `flow`. The worker makes one dash of several in labels, and puts the
+ * annotations of the Job over those of the pod: what that changes is refused.
+ */
+function ofPrefect3(props: TemplateProps) {
+  const { extraPipPackages: _p, pipIndexUrl: _i, ttlAfterFinished: _t, terminationMessageFromLog: _l, ...rest } = props;
+  const { jobLabels, podLabels, resourceName, podAnnotations = {}, jobAnnotations = {} } = rest;
+  const own = Object.entries(podAnnotations).filter(([key]) => !Object.hasOwn(jobAnnotations, key) && !key.endsWith('.io/flow'));
+  return {
+    ...rest,
+    jobLabels: singleDashes(jobLabels),
+    podLabels: singleDashes(podLabels),
+    podAnnotations: Object.fromEntries(own),
+    resourceName: resourceName?.replace(/-+/g, '-'),
+  };
+}
+
+function singleDashes(labels: Record<string, string> | undefined): Record<string, string> | undefined {
+  const entries = Object.entries(labels ?? {}).map((entry) => entry.map((text) => text.replace(/-+/g, '-')));
+  return labels && Object.fromEntries(entries);
+}
 
 /** The Jobs that an agent would make of the templates among the objects. */
 function jobsOf(objects: readonly Manifest[]): Manifest[] {

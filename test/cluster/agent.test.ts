@@ -122,7 +122,7 @@ describe('signs of life', () => {
   });
 
   onCluster('a Secret without a key is said in the log', async () => {
-    await createKey(ns, '  ');
+    await createKey(ns, '');
     await ns.apply(synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api })));
     await ns.eventually(async () => {
       const pod = await agentPod(ns);

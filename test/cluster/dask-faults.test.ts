@@ -1,5 +1,5 @@
 import { DaskDeployMode } from '../../lib';
-import { BOUND, BOUND_WITHOUT_AGENT, DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
+import { DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
 import { Cluster } from './harness/cluster';
 import type { Team } from './team';
 
@@ -44,7 +44,7 @@ for (const { name, strike, left } of faults) {
     const ends = Object.entries(left).map(async ([template, remains]) => {
       const run = await DaskRun.atWork(team, template as Template);
       await strike(run);
-      await run.leaves(remains, BOUND);
+      await run.leaves(remains);
     });
     await Promise.all(ends);
   });
@@ -54,7 +54,7 @@ onCluster('deploy mode local, SIGKILL of the flow: nothing is left', async () =>
   const { team } = await teams.withPolicy({ deployMode: DaskDeployMode.LOCAL });
   const run = await DaskRun.atWork(team, 'none');
   await kill(run);
-  await run.leaves(NOTHING, BOUND);
+  await run.leaves(NOTHING);
 });
 
 onCluster('cancelling of a flow run whose cluster cannot start: nothing is left', async () => {
@@ -62,7 +62,7 @@ onCluster('cancelling of a flow run whose cluster cannot start: nothing is left'
   const run = DaskRun.schedule(team, 'none');
   await team.flows.eventually(async () => expect((await run.remains()).alive).toEqual(['scheduler Pending']));
   await cancel(run);
-  await run.leaves(NOTHING, BOUND);
+  await run.leaves(NOTHING);
 });
 
 onCluster('SIGKILL of a worker: Dask gives its task to another, and in the end nothing is left', async () => {
@@ -71,7 +71,7 @@ onCluster('SIGKILL of a worker: Dask gives its task to another, and in the end n
   const [worker = ''] = await run.daskPods('worker');
   await run.kill(worker, 'dask-worker');
   expect(await run.result()).toBe(RESULT);
-  await run.leaves(NOTHING, BOUND);
+  await run.leaves(NOTHING);
 });
 
 onCluster('SIGKILL of the scheduler: nothing is left', async () => {
@@ -79,7 +79,7 @@ onCluster('SIGKILL of the scheduler: nothing is left', async () => {
   const run = await DaskRun.atWork(team, 'none');
   const [scheduler = ''] = await run.daskPods('scheduler');
   await run.kill(scheduler, 'dask-scheduler');
-  await run.leaves(NOTHING, BOUND);
+  await run.leaves(NOTHING);
 });
 
 describe('where no agent runs', () => {
@@ -94,17 +94,17 @@ describe('where no agent runs', () => {
   onCluster('deletion of the Job: nothing is left', async () => {
     const run = await orphan('none');
     await run.deleteJob();
-    await run.leaves(NOTHING, BOUND_WITHOUT_AGENT);
+    await run.leaves(NOTHING);
   });
 
   onCluster('SIGKILL of the flow: scheduler and worker end by themselves; the rest goes with the Job', async () => {
     const run = await orphan('none');
     await kill(run);
     const ended = ['scheduler Succeeded', 'worker Succeeded'];
-    await run.leaves({ alive: ['PodDisruptionBudget', 'Service'], ended }, BOUND);
+    await run.leaves({ alive: ['PodDisruptionBudget', 'Service'], ended });
     // A drain may take what is left of it, budget or not.
     for (const pod of [...(await run.daskPods('scheduler')), ...(await run.daskPods('worker'))]) await run.team.flows.evict(pod);
     await run.deleteJob();
-    await run.leaves(NOTHING, BOUND_WITHOUT_AGENT);
+    await run.leaves(NOTHING);
   });
 });

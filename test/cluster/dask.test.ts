@@ -1,5 +1,5 @@
 import { DaskDeployMode, EvictionPolicy, LogLevel } from '../../lib';
-import { BOUND, DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
+import { DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
 import { Cluster } from './harness/cluster';
 import { refused, requestsOf, rightsOf, used } from './rights';
 import type { Team } from './team';
@@ -20,7 +20,7 @@ async function expectResults(team: Team, templates: Template[]): Promise<void> {
   const ends = templates.map(async (template) => {
     const run = DaskRun.schedule(team, template, { workers: 2 });
     const result = await run.result();
-    await run.leaves(NOTHING, BOUND);
+    await run.leaves(NOTHING);
     return [template, result];
   });
   expect(await Promise.all(ends)).toEqual(templates.map((template) => [template, RESULT]));

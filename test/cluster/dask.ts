@@ -1,18 +1,12 @@
 import { join } from 'node:path';
 import { App, Chart, Testing } from 'cdk8s';
 import { DaskWorkerPolicy, type DaskWorkerPolicyProps, EnvValue, type FlowJobTemplateProps, type LogLevel } from '../../lib';
-import { tasksOf } from '../prefect-api/flow-file';
+import { tasksOf } from '../prefect-server/flow-file';
 import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import { API_KEY, jobsOf } from './prefect';
 import type { Rule } from './rights';
 import { Team } from './team';
-
-/** How soon after a fault nothing of a Dask cluster is left where an agent runs, in milliseconds. */
-export const BOUND = 120_000;
-
-/** How soon after the deletion of its Job where none runs. */
-export const BOUND_WITHOUT_AGENT = 60_000;
 
 /** What the flow makes of 1, 2, 3 and 4. */
 export const RESULT = '[-1, -4, -9, -16]';
@@ -162,8 +156,8 @@ export class DaskRun {
   }
 
   /** Waits until this is what is left. */
-  async leaves(remains: Remains, timeout: number): Promise<void> {
-    await this.team.flows.eventually(async () => expect(await this.remains()).toEqual(remains), { timeout, interval: 1_000 });
+  async leaves(remains: Remains): Promise<void> {
+    await this.team.flows.eventually(async () => expect(await this.remains()).toEqual(remains), { interval: 1_000 });
   }
 
   private expectWork(): void {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunRequest } from '../prefect-api/run-request';
+import type { RunRequest } from '../prefect-server/run-request';
 import type { Json, KubeObject } from './harness/api-server';
 import type { Namespace } from './harness/namespace';
 import { agentPod, jobsOf, type Prefect } from './prefect';
@@ -9,6 +9,8 @@ export interface Site {
   readonly prefect: Prefect;
   readonly home: Namespace;
   readonly flows: Namespace;
+  /** How many passes over the flow runs the sweeper has begun, if there is one. */
+  readonly passes?: () => Promise<number>;
 }
 
 /** What is left of a flow run, and what became of it. */
@@ -33,12 +35,24 @@ const kubernetesRun = (options: Json): Partial<RunRequest> => ({
 });
 
 /** A flow's own Job template, such as a namespace that enforces "restricted" admits. */
-const ownTemplate = (container: Json, volumes: Json[] = []) => {
-  const securityContext = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+const ownTemplate = (container: Json, podSpec: Json = {}, options: Json = {}) => {
   const pod = { runAsNonRoot: true, runAsUser: 20000, seccompProfile: { type: 'RuntimeDefault' } };
-  const spec = { restartPolicy: 'Never', securityContext: pod, volumes, containers: [{ name: 'flow', securityContext, ...container }] };
-  return kubernetesRun({ job_template: { apiVersion: 'batch/v1', kind: 'Job', metadata: {}, spec: { template: { spec } } } });
+  const { containers = [], ...rest } = podSpec;
+  const flow = { name: 'flow', securityContext, ...container };
+  const spec = { restartPolicy: 'Never', securityContext: pod, ...rest, containers: [flow, ...containers] };
+  const template = { apiVersion: 'batch/v1', kind: 'Job', metadata: {}, spec: { backoffLimit: 0, template: { spec } } };
+  return kubernetesRun({ job_template: template, ...options });
 };
+
+const securityContext = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+/** Something beside the flow's container: a proxy, or what fetches data before. */
+const sleeper = (name: string, seconds: number, more: Json = {}) => ({
+  name,
+  image: 'prefecthq/prefect:1.4.1',
+  command: ['sleep', `${seconds}`],
+  securityContext,
+  ...more,
+});
 
 const minutes = { parameters: { seconds: 600 } };
 // The name of each cluster says whose it is; its pods are made from the flow's own V1Pod, which no template reaches. They run as another
@@ -86,6 +100,9 @@ const kill = (signal: string) => (site: Site, pod: string) => site.flows.exec(po
 /** Graces of the sweeper in these tests, in seconds. */
 export const GRACE = { finished: 30, cancelling: 30, unstartable: 90, lost: 60, dask: 10 };
 
+/** What holds a flow back for longer than the sweeper waits for one that cannot start, in seconds. */
+const LONGER = GRACE.unstartable + 60;
+
 export const FAULTS: Fault[] = [
   { name: 'none: the flow succeeds', grace: GRACE.finished, flow: 'quick', strike: finished },
   {
@@ -113,18 +130,56 @@ export const FAULTS: Fault[] = [
     name: 'a ConfigMap is missing',
     grace: GRACE.unstartable,
     flow: 'quick',
-    request: ownTemplate({ volumeMounts: [{ name: 'missing', mountPath: '/missing' }] }, [
-      { name: 'missing', configMap: { name: 'missing' } },
-    ]),
+    request: ownTemplate(
+      { volumeMounts: [{ name: 'missing', mountPath: '/missing' }] },
+      { volumes: [{ name: 'missing', configMap: { name: 'missing' } }] },
+    ),
     strike: created,
+  },
+  {
+    name: 'a Secret is missing, and a native sidecar runs',
+    grace: GRACE.unstartable,
+    flow: 'quick',
+    request: ownTemplate(
+      { envFrom: [{ secretRef: { name: 'missing' } }] },
+      { initContainers: [sleeper('proxy', 3600, { restartPolicy: 'Always' })] },
+    ),
+    strike: created,
+  },
+  {
+    name: 'none: a scheduling gate delays the pod',
+    grace: GRACE.finished,
+    flow: 'quick',
+    request: ownTemplate({}, { schedulingGates: [{ name: 'example.com/queue' }] }),
+    strike: async (site, run) => {
+      const pod = (await podOf(site, run)).metadata.name as string;
+      await sleep(LONGER * 1000);
+      await site.flows.kubectl(['patch', 'pod', pod, '--type=json', '--patch', '[{"op": "remove", "path": "/spec/schedulingGates"}]']);
+      await finished(site, run);
+    },
+  },
+  {
+    name: 'none: an init container takes longer than the delay of the rule',
+    grace: GRACE.finished,
+    flow: 'quick',
+    request: ownTemplate({}, { initContainers: [sleeper('fetch', LONGER)] }),
+    strike: finished,
   },
   { name: 'no node has room', grace: GRACE.unstartable, flow: 'quick', request: unschedulable, strike: created },
   { name: 'the process is killed (SIGKILL)', grace: GRACE.lost, flow: 'slow', request: minutes, strike: atWork(kill('KILL')) },
   {
-    name: 'the process is killed for want of memory (OOM)',
+    name: 'the process runs out of memory (OOM)',
     grace: GRACE.lost,
     flow: 'quick',
     request: kubernetesRun({ memory_request: '40Mi', memory_limit: '40Mi' }),
+    strike: created,
+  },
+  {
+    name: 'the process runs out of memory (OOM), and an injected proxy keeps running',
+    // The run is failed, and then its Job is that of a finished run.
+    grace: GRACE.lost + GRACE.finished,
+    flow: 'quick',
+    request: ownTemplate({}, { containers: [sleeper('proxy', 3600)] }, { memory_request: '40Mi', memory_limit: '40Mi' }),
     strike: created,
   },
   { name: 'the pod is evicted', grace: GRACE.lost, flow: 'slow', request: minutes, strike: atWork((site, pod) => site.flows.evict(pod)) },
@@ -140,7 +195,9 @@ export const FAULTS: Fault[] = [
     grace: GRACE.lost,
     flow: 'slow',
     request: minutes,
-    strike: atWork(async ({ flows }, _pod, run) => {
+    strike: atWork(async (site, _pod, run) => {
+      const { flows } = site;
+      await seenAlive(site, run);
       for (const { metadata } of await jobsOf(flows, run)) await flows.kubectl(['delete', 'job', metadata.name as string, '--wait=false']);
     }),
   },
@@ -158,6 +215,16 @@ export const FAULTS: Fault[] = [
     request: minutes,
     strike: atWork(async (site, pod, run) => {
       await kill('STOP')(site, pod);
+      site.prefect.server.cancel(run);
+    }),
+  },
+  {
+    name: 'the run is cancelled, its main process is stopped, and its heartbeat continues',
+    grace: GRACE.cancelling,
+    flow: 'slow',
+    request: minutes,
+    strike: atWork(async (site, pod, run) => {
+      await site.flows.exec(pod, ['pkill', '-STOP', '-f', 'prefect execute']);
       site.prefect.server.cancel(run);
     }),
   },
@@ -207,6 +274,14 @@ export const FAULTS: Fault[] = [
   },
 ];
 
+/** Until the sweeper has seen that the run shows life: of a run that it never saw alive, whose Job and pod are gone, it cannot tell. */
+async function seenAlive({ home, flows, passes }: Site, run: string): Promise<void> {
+  if (!passes) return;
+  const entry = async () => (await home.get('configmap', `flow-run-sweeper-ledger-${flows.name}`)).data?.[run] ?? '';
+  // The letters are those of lib/sweeper/program/ledger.py: `m` for a heartbeat that moved.
+  await flows.eventually(async () => expect(await entry()).toMatch(/^1 \S+ \S+ \S+ ...\S*m/), { timeout: 300_000 });
+}
+
 async function created(site: Site, run: string): Promise<void> {
   await podOf(site, run);
 }
@@ -242,17 +317,18 @@ export async function outcomeOf({ prefect, flows }: Site, run: string): Promise<
 
 export const isClean = ({ objects, state }: Outcome) => objects.length === 0 && FINISHED.includes(state);
 
-/** Lets a fault strike and waits until nothing is left, or for so many seconds. Says how many it took. */
+/** Lets a fault strike and waits until nothing is left, or for so many seconds. Says how many passes of the sweeper it took. */
 export async function suffer(
   site: Site,
   { flow, request, strike }: Fault,
   patience: number,
-): Promise<{ outcome: Outcome; seconds: number; run: string }> {
+): Promise<{ outcome: Outcome; passes: number; run: string }> {
   const run = site.prefect.schedule(flow, request);
   await strike(site, run);
+  const before = (await site.passes?.()) ?? 0;
   for (const start = Date.now(); ; await sleep(3_000)) {
     const outcome = await outcomeOf(site, run);
-    const seconds = Math.round((Date.now() - start) / 1000);
-    if (isClean(outcome) || seconds > patience) return { outcome, seconds, run };
+    const passes = ((await site.passes?.()) ?? 0) - before;
+    if (isClean(outcome) || Date.now() - start > patience * 1000) return { outcome, passes, run };
   }
 }

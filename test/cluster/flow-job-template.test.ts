@@ -148,7 +148,7 @@ onCluster('a flow runs that Prefect 0.15 has registered', async () => {
 
 onCluster('the key is in Secrets alone, of all objects and events of the cluster', async () => {
   const [team] = await shared(KEY);
-  const id = team.schedule('slow', { parameters: { seconds: 20 } });
+  const id = team.schedule('slow', { parameters: { seconds: 60 } });
   const pod = await team.runningPod(id);
   expect(await placesOf(cluster.api, KEY)).toEqual(secretsOf(team));
   expect(await team.runningPod(id)).toMatchObject({ metadata: { uid: pod.metadata.uid } });

@@ -45,17 +45,18 @@ onCluster('a run whose pod is evicted with RUN_AGAIN is run again, and succeeds;
   const run = team.schedule('slow', { parameters: { seconds: 20 } });
   const pod = await team.runningPod(run);
   await atWork(team, run);
-  const remembered = async () => JSON.parse((await team.home.get('configmap', `flow-run-sweeper-${team.flows.name}`)).data?.[run] ?? '{}');
-  await team.flows.eventually(async () => expect(await remembered()).toMatchObject({ on_eviction: 'run-again' }));
+  // `a` is the policy, `l` the condition: lib/sweeper/program/ledger.py.
+  const remembered = async () => (await team.home.get('configmap', `flow-run-sweeper-ledger-${team.flows.name}`)).data?.[run] ?? '';
+  await team.flows.eventually(async () => expect(await remembered()).toMatch(/^1 \S+ prefect-job-\S+ \S+ a/));
   await team.flows.evict(nameOf(pod));
-  await team.flows.eventually(async () => expect(await remembered()).toMatchObject({ gone: true }));
+  await team.flows.eventually(async () => expect(await remembered()).toMatch(/^1 \S+ prefect-job-\S+ \S+ al/));
   await cluster.apply(sweeperIn(team.home, team, { namespaces }));
-  expect(await remembered()).toMatchObject({ gone: true, on_eviction: 'run-again' });
+  expect(await remembered()).toMatch(/^1 \S+ prefect-job-\S+ \S+ al/);
   await team.ended(run, 'Success');
   expect(team.states(run)).toEqual(['Scheduled', 'Submitted', 'Running', 'Scheduled', 'Submitted', 'Running', 'Success']);
   await team.flows.eventually(async () => expect(await jobsOf(team.flows, run)).toEqual([]));
   expect((await team.flows.list('events')).map(({ reason, message }) => `${reason}: ${message}`)).toContainEqual(
-    expect.stringMatching(/^LostRuns: Flow run \S+ is set to Scheduled: Job \S+: it and its pods have ended, were evicted or deleted$/),
+    expect.stringMatching(/^LostRuns: Flow run \S+ is set to Scheduled: Job \S+: its pod had to leave its node$/),
   );
 });
 
@@ -109,7 +110,7 @@ withAudit('the sweeper uses each right that it has, is refused none, and says wh
   await deleteJobs(team.flows, lost);
   await Promise.all([stuck, lost].map((run) => team.ended(run, 'Failed')));
   expect(team.server.run(stuck).state_message).toMatch(/^Job \S+ did not start: FailedMount: .*configmap "missing" not found/);
-  expect(team.server.run(lost).state_message).toMatch(/^Job \S+: it and its pods have ended, were evicted or deleted$/);
+  expect(team.server.run(lost).state_message).toMatch(/^Job \S+: its Job was deleted$/);
 
   const roles = manifests.filter(({ kind }) => kind === 'Role').flatMap(({ rules }) => rules);
   const requests = () => requestsOf(cluster, mark, team.home.name, 'flow-run-sweeper');

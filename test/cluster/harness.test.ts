@@ -185,6 +185,12 @@ describe('the API server of Kubernetes 1.27', () => {
   });
 });
 
+cluster.testWith('bare')('the API server without controllers is of the same version, and keeps its objects to itself', async () => {
+  expect(await cluster.bare.version()).toBe(await cluster.api.version());
+  const namespace = await cluster.bare.createNamespace();
+  expect((await cluster.api.request('GET', `/api/v1/namespaces/${namespace}`)).status).toBe(404);
+});
+
 describe('eventually', () => {
   test('fails with the last reason and the state of the namespace', async () => {
     const attempt = () => expect(1 + 1).toBe(3);

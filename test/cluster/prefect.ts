@@ -1,10 +1,10 @@
 import { basename, join } from 'node:path';
 import { App, Chart, Testing } from 'cdk8s';
 import { PrefectAgent, type PrefectAgentProps, PrefectApi, SecretKeyRef } from '../../lib';
-import { FakePrefectServer } from '../prefect-api/fake-prefect-server';
-import { tasksOf } from '../prefect-api/flow-file';
-import type { RunRequest } from '../prefect-api/run-request';
-import type { FlowRun } from '../prefect-api/store';
+import { FakePrefectServer } from '../prefect-server/fake-prefect-server';
+import { tasksOf } from '../prefect-server/flow-file';
+import type { RunRequest } from '../prefect-server/run-request';
+import type { FlowRun } from '../prefect-server/store';
 import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';

@@ -27,7 +27,7 @@ export class Relay {
   ) {}
 
   /** What makes an agent take this way. The server's certificate knows its name in the cluster. */
-  get props(): Partial<PrefectAgentProps> {
+  get props(): Pick<PrefectAgentProps, 'env' | 'podSpec'> {
     const host = 'kubernetes.default.svc';
     const { port } = this.listener.address() as AddressInfo;
     return {
@@ -45,6 +45,11 @@ export class Relay {
     }
     this.speaking.clear();
     return silenced;
+  }
+
+  /** Ends the connections that are open. */
+  cut(): void {
+    for (const connection of this.speaking) end(connection);
   }
 
   stop(): void {

@@ -1,6 +1,6 @@
 import { App, Chart, Testing } from 'cdk8s';
-import { FlowJobTemplate, type FlowJobTemplateProps, PrefectAgent } from '../../lib';
-import type { FakePrefectServer } from '../prefect-api/fake-prefect-server';
+import { FlowJobTemplate, type FlowJobTemplateProps, PrefectAgent, type PrefectAgentProps } from '../../lib';
+import type { FakePrefectServer } from '../prefect-server/fake-prefect-server';
 import type { Json, KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
@@ -32,11 +32,11 @@ export class Team extends Prefect {
   }
 
   /** Installs the agent with a template, or changes the template; waits until the agent is ready. */
-  async install(template: FlowJobTemplateProps = {}): Promise<PrefectAgent> {
+  async install(template: FlowJobTemplateProps = {}, props: Partial<PrefectAgentProps> = {}): Promise<PrefectAgent> {
     const chart = new Chart(new App(), 'chart', { namespace: this.home.name, labels: { 'example.com/team': 'data' } });
     const flowNamespace = this.flows.name;
     const jobTemplate = new FlowJobTemplate(chart, 'Jobs', { flowNamespace, ...template });
-    const agent = new PrefectAgent(chart, 'Agent', { api: this.api, flowNamespace, jobTemplate });
+    const agent = new PrefectAgent(chart, 'Agent', { api: this.api, flowNamespace, jobTemplate, ...props });
     await this.cluster.apply(Testing.synth(chart));
     await agentReady(this.home, agent.resourceName);
     return agent;

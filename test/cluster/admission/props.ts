@@ -67,6 +67,7 @@ const podOptions = (container: string): Each<Omit<PodOptions, 'affinity' | 'podS
   ),
   priorityClassName: of(...priorityClasses, 'system-node-critical'),
   imagePullSecrets: seldom(fc.uniqueArray(values.dnsSubdomain, { maxLength: 3 }), of(['a', 'a'])),
+  omitRunAsUser: fc.boolean(),
 });
 
 const url = seldom(
@@ -75,7 +76,7 @@ const url = seldom(
 );
 export const api: fc.Arbitrary<Spec<PrefectApi>> = fc.oneof(
   fc
-    .record({ apiKey: values.secretKeyRef, url: optional(url), tenantId: optional(fc.uuid()) })
+    .record({ apiKey: values.secretKeyRef, url, tenantId: optional(fc.uuid()) })
     .map(
       (options) =>
         new values.Call(`PrefectApi.cloud(${fc.stringify(options)})`, () => PrefectApi.cloud(made<PrefectCloudOptions>(options))),
@@ -130,6 +131,7 @@ const containerOptions: Each<ContainerOptions> = {
   image: values.image,
   imagePullPolicy: of(...Object.values(ImagePullPolicy)),
   env: values.env,
+  envFrom: values.envFrom,
   volumes: values.volumes,
   proxy,
   certificateAuthorities: values.configMapKeyRef,
@@ -148,6 +150,7 @@ export const agentProps: fc.Arbitrary<Spec<AgentProps>> = some<AgentProps>(
     flowEnvVars: prefect.envVars,
     deleteFinishedJobs: fc.boolean(),
     sendFlowRunLogs: fc.boolean(),
+    sweeper: fc.boolean(),
     kubernetesKeepAlive: fc.boolean(),
     requestTimeout: values.duration(1, 30),
     logFormat: of('%(message)s', '{"größe": "%(message)s"}\n'),
@@ -160,8 +163,8 @@ export const agentProps: fc.Arbitrary<Spec<AgentProps>> = some<AgentProps>(
   ['api'],
 );
 
-const rule = (least: number) =>
-  some<SweeperRule>({ enabled: fc.boolean(), after: values.duration(least, MAX_SECONDS) }) as fc.Arbitrary<Spec<SweeperRule>>;
+const rule = (least: number, most = MAX_SECONDS) =>
+  some<SweeperRule>({ enabled: fc.boolean(), after: values.duration(least, most) }) as fc.Arbitrary<Spec<SweeperRule>>;
 
 export type SweeperProps = Omit<FlowRunSweeperProps, 'affinity' | 'podSpec' | 'namespaces'>;
 export const sweeperProps: fc.Arbitrary<Spec<SweeperProps>> = some<SweeperProps>(
@@ -173,8 +176,9 @@ export const sweeperProps: fc.Arbitrary<Spec<SweeperProps>> = some<SweeperProps>
     dryRun: fc.boolean(),
     finishedJobs: rule(0),
     cancellingRuns: rule(0),
-    unstartableJobs: rule(0),
-    lostRuns: rule(60),
+    unstartableJobs: rule(60, 12 * 3600),
+    lostRuns: rule(60, 12 * 3600),
+    runAgainLimit: fc.integer({ min: 1, max: 100 }),
     finishedDaskWorkers: rule(0),
     orphanedDaskClusters: rule(0),
     metrics: some<SweeperMetrics>({
@@ -223,7 +227,7 @@ export const stockProps = some<StockProps>({
 });
 
 /** The paths at which a container sees the volumes of its pod, one after the other. */
-type Container = Omit<InitContainer, 'volumeMounts'> & { readonly mountPaths?: string[] };
+type Container = Omit<InitContainer, 'volumeMounts' | 'startupProbe'> & { readonly mountPaths?: string[] };
 const containers = fc.uniqueArray(
   some<Container>(
     {
@@ -232,6 +236,7 @@ const containers = fc.uniqueArray(
       command: fc.array(word, { maxLength: 2 }),
       args: fc.array(word, { maxLength: 2 }),
       env: values.env,
+      envFrom: values.envFrom,
       resources: values.resources,
       mountPaths: fc.array(values.mountPath, { maxLength: 3 }),
     },
@@ -247,6 +252,7 @@ const jobProps: Each<JobProps> = {
   imagePullPolicy: of(...Object.values(ImagePullPolicy)),
   resources: values.resources,
   env: values.env,
+  envFrom: values.envFrom,
   volumes: values.volumes,
   serviceAccountName: values.dnsSubdomain,
   automountServiceAccountToken: fc.boolean(),
@@ -257,6 +263,7 @@ const jobProps: Each<JobProps> = {
   ttlAfterFinished: values.duration(120, MAX_SECONDS),
   activeDeadline: values.duration(1, MAX_SECONDS),
   terminationGracePeriod: values.duration(1, MAX_SECONDS),
+  terminationMessageFromLog: fc.boolean(),
   extraPipPackages: fc.array(of('pandas>=1.5,<2', 'b[c,d]==1.0.*', `${'p'.repeat(2_000)}`), { maxLength: 3 }),
   pipIndexUrl: values.secretKeyRef,
   podSecurity: of(...Object.values(PodSecurity)),
@@ -271,9 +278,14 @@ function mounted<P extends JobProps>(props: Spec<P>): Spec<P> {
     return { ...container, ...(mountPaths && { volumeMounts }) };
   };
   const mountAll = (given: InitContainer[] | undefined) => given && (given as Container[]).map(mount);
+  // Probes are verbatim: of those that Kubernetes takes.
+  const probed = (given: InitContainer[] | undefined) =>
+    mountAll(given)?.map((container, i) =>
+      i === 0 ? { ...container, startupProbe: { tcpSocket: { port: 5432 }, periodSeconds: 1 } } : container,
+    );
   const containers = {
     ...(initContainers && { initContainers: mountAll(initContainers) }),
-    ...(sidecars && { sidecars: mountAll(sidecars) }),
+    ...(sidecars && { sidecars: probed(sidecars) }),
   };
   return { ...(props as object), ...containers } as Spec<P>;
 }

@@ -8,7 +8,7 @@ import { eventually } from '../harness/eventually';
 /** Warnings that stay, with the reason. */
 const expectedWarnings: [RegExp, string][] = [
   [
-    /annotations\[container\.apparmor\.security\.beta\.kubernetes\.io\/\w+\]: deprecated since v1\.30/,
+    /annotations\[container\.apparmor\.security\.beta\.kubernetes\.io\/[-\w]+\]: deprecated since v1\.30/,
     'the one way to say it to Kubernetes 1.27, which has no field for it',
   ],
   [
@@ -134,6 +134,10 @@ function sidecarsOf({ kind, spec }: Manifest): string[] {
 /** The same object, with ordinary init containers for its sidecars. */
 function ordinary(object: Manifest): Manifest {
   const copy = structuredClone(object);
-  for (const container of (copy.kind === 'Pod' ? copy.spec : copy.spec.template.spec).initContainers) delete container.restartPolicy;
+  for (const container of (copy.kind === 'Pod' ? copy.spec : copy.spec.template.spec).initContainers) {
+    delete container.restartPolicy;
+    // Only a sidecar may have one.
+    delete container.startupProbe;
+  }
   return copy;
 }

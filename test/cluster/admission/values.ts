@@ -1,7 +1,7 @@
 // Values at, and now and then just beyond, the edges of what the constructs accept.
 import { Duration, Size } from 'cdk8s';
 import fc from 'fast-check';
-import { ConfigMapKeyRef, type ContainerResources, Cpu, EnvValue, SecretKeyRef, Volume } from '../../../lib';
+import { ConfigMapKeyRef, type ContainerResources, Cpu, EnvFrom, EnvValue, SecretKeyRef, Volume } from '../../../lib';
 
 /** A value that is made, or refused, only while the construct is built; a counterexample shows the call. */
 export class Call<T> {
@@ -171,6 +171,14 @@ const envName = seldom(
   of('', '.', '..', '1A', 'A B', 'A=B', 'Ä', 'constructor', 'HOME', 'PREFECT__CLOUD__API_KEY'),
 );
 export const env = fc.dictionary(envName, envValue, { maxKeys: 4 });
+const envFromOptions = fc.record({ prefix: optional(envName), optional: optional(fc.boolean()) });
+export const envFrom = fc.array(
+  fc.oneof(
+    call('EnvFrom.secret', ([name, options]) => EnvFrom.secret(name, options), fc.tuple(dnsSubdomain, envFromOptions)),
+    call('EnvFrom.configMap', ([name, options]) => EnvFrom.configMap(name, options), fc.tuple(dnsSubdomain, envFromOptions)),
+  ),
+  { maxLength: 2 },
+) as fc.Arbitrary<Spec<EnvFrom[]>>;
 
 export const mountPath = seldom(
   fc.oneof(
@@ -186,10 +194,31 @@ const subPath = seldom(
   of('', '.', './a', 'a//b', 'a/', '/a', '..', 'a/..', 'a\\..\\b', 'a\n'),
 );
 const mount = { mountPath, subPath: optional(subPath), readOnly: optional(fc.boolean()) };
+const dataMount = {
+  ...mount,
+  defaultMode: optional(seldom(of(0, 0o400, 0o777), of(-1, 0o1000, 0.5))),
+  items: optional(
+    fc
+      .dictionary(dataKey, seldom(of('a', 'a/b', '.ssh/id'), of('', '/a', '../a', 'a/../b')), { maxKeys: 2 })
+      // Paths of their own, below their first folder.
+      .filter((items) => new Set(Object.values(items).map((path) => path.split('/')[0])).size === Object.keys(items).length),
+  ),
+  optional: optional(fc.boolean()),
+};
+/** Sources that Pod Security "restricted" allows, and two that it does not. */
+const source = of<Record<string, unknown>>(
+  { csi: { driver: 'csi.example', readOnly: true } },
+  { projected: { sources: [{ secret: { name: 'a' } }] } },
+  { downwardAPI: { items: [{ path: 'a', fieldRef: { fieldPath: 'metadata.name' } }] } },
+  { ephemeral: { volumeClaimTemplate: { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } } } },
+  { nfs: { server: 'files.example', path: '/a' } },
+  { hostPath: { path: '/a' } },
+);
 const volume: fc.Arbitrary<Spec<Volume>> = fc.oneof(
   call('Volume.emptyDir', Volume.emptyDir, fc.record({ ...mount, inMemory: optional(fc.boolean()) })),
-  call('Volume.fromSecret', ([name, options]) => Volume.fromSecret(name, options), fc.tuple(dnsSubdomain, fc.record(mount))),
-  call('Volume.fromConfigMap', ([name, options]) => Volume.fromConfigMap(name, options), fc.tuple(dnsSubdomain, fc.record(mount))),
+  call('Volume.fromSecret', ([name, options]) => Volume.fromSecret(name, options), fc.tuple(dnsSubdomain, fc.record(dataMount))),
+  call('Volume.fromConfigMap', ([name, options]) => Volume.fromConfigMap(name, options), fc.tuple(dnsSubdomain, fc.record(dataMount))),
+  call('Volume.fromSource', ([source, options]) => Volume.fromSource(source, options), fc.tuple(source, fc.record(mount))),
   call(
     'Volume.fromPersistentVolumeClaim',
     ([name, options]) => Volume.fromPersistentVolumeClaim(name, options),

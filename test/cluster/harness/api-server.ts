@@ -46,9 +46,9 @@ export class ApiServer {
     private readonly runLabel: string,
   ) {}
 
-  request(method: string, path: string, body?: object): Promise<Answer> {
+  request(method: string, path: string, body?: object, more: Record<string, string | string[]> = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const headers = { host: 'localhost', 'content-type': 'application/json' };
+      const headers = { host: 'localhost', 'content-type': 'application/json', ...more };
       const sent = request({ socketPath: this.socketPath, agent: this.agent, method, path, headers }, (answer) => {
         let text = '';
         answer.setEncoding('utf8').on('data', (chunk) => {

@@ -10,6 +10,7 @@ const whyMissing = {
   auditLog: 'the audit log of the cluster in KUBECONFIG cannot be read',
   hostAddress: 'CDK8S_PREFECT_HOST_ADDRESS does not say at which address the pods of the cluster in KUBECONFIG reach this machine',
   oldest: 'beside the cluster in KUBECONFIG no API server of Kubernetes 1.27 is started',
+  bare: 'beside the cluster in KUBECONFIG no API server without controllers is started',
 } as const;
 
 /** `test`, or `test.concurrent`. */
@@ -20,11 +21,11 @@ export class Cluster extends Kubectl {
   readonly api: ApiServer;
   private readonly environment: Environment;
   private readonly created: string[] = [];
-  private readonly offered: { auditLog?: AuditLog; hostAddress?: string; oldest?: ApiServer };
+  private readonly offered: { auditLog?: AuditLog; hostAddress?: string; oldest?: ApiServer; bare?: ApiServer };
 
   constructor() {
     const environment = getEnvironment();
-    const { apiSocket, auditLog, hostAddress, oldestApiSocket, runLabel } = environment;
+    const { apiSocket, auditLog, hostAddress, oldestApiSocket, bareApiSocket, runLabel } = environment;
     super(environment.kubectl, environment.kubeconfig);
     this.environment = environment;
     this.api = new ApiServer(apiSocket, runLabel);
@@ -32,6 +33,7 @@ export class Cluster extends Kubectl {
       auditLog: auditLog ? new AuditLog(auditLog) : undefined,
       hostAddress,
       oldest: oldestApiSocket ? new ApiServer(oldestApiSocket, runLabel) : undefined,
+      bare: bareApiSocket ? new ApiServer(bareApiSocket, runLabel) : undefined,
     };
   }
 
@@ -75,6 +77,14 @@ export class Cluster extends Kubectl {
   /** An API server of Kubernetes 1.27, without controllers or nodes, for dry runs. Only for tests declared by `testWith('oldest')`. */
   get oldest(): ApiServer {
     return this.need('oldest');
+  }
+
+  /**
+   * An API server of the cluster's Kubernetes without controllers or nodes, for tests that store more than the others should wait for.
+   * Only for tests declared by `testWith('bare')`.
+   */
+  get bare(): ApiServer {
+    return this.need('bare');
   }
 
   /** `test`, where the cluster offers what the test needs; elsewhere the test is reported as skipped, with the reason. */

@@ -12,6 +12,8 @@ export interface Environment {
   readonly auditLog?: string;
   /** The socket to an API server of the Kubernetes version that cdk8s-plus-27 describes. */
   readonly oldestApiSocket?: string;
+  /** The socket to an API server of the cluster's Kubernetes that has no controllers. */
+  readonly bareApiSocket?: string;
   /** Where the programs of the cluster log. */
   readonly logDir?: string;
 }

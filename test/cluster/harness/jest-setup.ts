@@ -6,7 +6,7 @@ import { runLabelKey } from './api-server';
 import { type Environment, setEnvironment } from './environment';
 import { Kubectl } from './kubectl';
 import { down, up } from './own';
-import { adminKubeconfig, auditLog, hostAddress, kubectlCache, logDir, oldest } from './own/layout';
+import { adminKubeconfig, auditLog, bare, hostAddress, kubectlCache, logDir, oldest } from './own/layout';
 import { identityOf, isAlive } from './own/processes';
 import { EX_UNAVAILABLE, outcomeOf, Unavailable } from './run';
 
@@ -31,9 +31,10 @@ async function useOwn(): Promise<Environment> {
   process.env.KUBECACHEDIR = kubectlCache;
   const api = await startApiProxy(kubectl, adminKubeconfig);
   const oldestApi = await startApiProxy(kubectl, oldest.kubeconfig);
+  const bareApi = await startApiProxy(kubectl, bare.kubeconfig);
   // A cluster that stays up keeps the namespaces of a run that has ended, to be looked into, until the next.
   if (found) await deleteNamespacesOfEndedRuns(new Kubectl(kubectl, adminKubeconfig));
-  teardownBy([api, oldestApi], async () => {
+  teardownBy([api, oldestApi, bareApi], async () => {
     if (!found) await down();
     console.error(`cluster: ${found ? 'left up, as it was found' : 'down'}; its logs are in ${logDir}`);
   });
@@ -42,6 +43,7 @@ async function useOwn(): Promise<Environment> {
     kubeconfig: adminKubeconfig,
     apiSocket: api.socket,
     oldestApiSocket: oldestApi.socket,
+    bareApiSocket: bareApi.socket,
     runLabel: toLabel(identityOf(process.pid) ?? ''),
     hostAddress,
     auditLog,

@@ -1,7 +1,7 @@
 // The programs that have no Debian package, built from their published Go modules, pinned by the go.mod and go.sum in test/cluster/modules.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { lastLines, outcomeOf, run, Unavailable } from '../run';
 import { home, testDir } from './layout';
 
@@ -26,8 +26,11 @@ export const buildBinaries = async (): Promise<Binaries> => ({
 // Static: nothing of this machine's C library goes in, and no C compiler is needed.
 const settings = { CGO_ENABLED: '0', GOFLAGS: '-mod=readonly -trimpath', GOWORK: 'off' };
 
-async function build(name: string, duration: string): Promise<string> {
-  const source = join(testDir, 'modules', name);
+const build = (name: string, duration: string): Promise<string> => buildModule(join(testDir, 'modules', name), duration);
+
+/** The folder of the programs of a Go module of ours, built if its files have changed. */
+export async function buildModule(source: string, duration: string): Promise<string> {
+  const name = basename(source);
   const files = readdirSync(source).sort();
   const linkerFlags = ['-s', '-w', ...versionFlags(source)].join(' ');
   const hash = createHash('sha256').update(JSON.stringify([settings, linkerFlags]));
@@ -35,7 +38,7 @@ async function build(name: string, duration: string): Promise<string> {
   const target = join(home, 'bin', `${name}-${hash.digest('hex').slice(0, 12)}`);
   if (existsSync(target)) return target;
 
-  console.error(`cluster: building ${name} from its Go modules (about ${duration} the first time)`);
+  console.error(`building ${name} from its Go modules (about ${duration} the first time)`);
   const env = { ...process.env, ...settings };
   const download = await outcomeOf('go', ['mod', 'download'], { cwd: source, env });
   if (download.code !== 0) throw new Unavailable(`the Go modules of ${source} could not be downloaded: ${lastLines(download.stderr, 5)}`);

@@ -46,18 +46,21 @@ export async function startControlPlane(binaries: Binaries): Promise<void> {
       'audit-log-maxsize': '100000',
     }),
   );
-  // No controllers, no node: what it admits is what is asked of it. It shares etcd, under a prefix of its own.
-  start(
-    'kube-apiserver-1.27',
-    join(binaries.oldest, 'kube-apiserver'),
-    flags({
-      ...apiServer(layout.oldest.url),
-      'etcd-prefix': '/registry-1.27',
-      'service-cluster-ip-range': '10.97.0.0/16',
-      'authorization-mode': 'RBAC',
-      'enable-admission-plugins': 'OwnerReferencesPermissionEnforcement',
-    }),
-  );
+  // No controllers, no node: what these admit is what is asked of them. They share etcd, each under a prefix of its own.
+  const alone = (name: string, folder: string, url: string, range: string) =>
+    start(
+      name,
+      join(folder, 'kube-apiserver'),
+      flags({
+        ...apiServer(url),
+        'etcd-prefix': `/registry-of-${name}`,
+        'service-cluster-ip-range': range,
+        'authorization-mode': 'RBAC',
+        'enable-admission-plugins': 'OwnerReferencesPermissionEnforcement',
+      }),
+    );
+  alone('kube-apiserver-1.27', binaries.oldest, layout.oldest.url, '10.97.0.0/16');
+  alone('kube-apiserver-bare', binaries.kubernetes, layout.bare.url, '10.98.0.0/16');
   await untilServing('kube-apiserver', layout.adminKubeconfig, binaries);
 
   const common = { 'bind-address': layout.hostAddress, 'leader-elect': false };
@@ -65,11 +68,15 @@ export async function startControlPlane(binaries: Binaries): Promise<void> {
     'service-account-private-key-file': serviceAccountKey,
     'root-ca-file': authority,
     'use-service-account-credentials': true,
+    // The default of 20 requests a second would let one test with thousands of Jobs keep the Jobs of the other tests waiting for minutes.
+    'kube-api-qps': '200',
+    'kube-api-burst': '400',
   };
   const controllerManager = 'kube-controller-manager';
   start(controllerManager, program(controllerManager), flags({ kubeconfig: kubeconfigOf(controllerManager), ...common, ...controllers }));
   start('kube-scheduler', program('kube-scheduler'), flags({ kubeconfig: kubeconfigOf('kube-scheduler'), ...common }));
   await untilServing('kube-apiserver-1.27', layout.oldest.kubeconfig, binaries);
+  await untilServing('kube-apiserver-bare', layout.bare.kubeconfig, binaries);
 }
 
 /** Waits for the first that a controller does and a pod cannot do without: the account of the namespace `default`. */
@@ -78,7 +85,7 @@ export function untilControllersRun(binaries: Binaries): Promise<void> {
   return untilReady('kube-controller-manager', hasAccount);
 }
 
-/** kubectl as the administrator of one of the two API servers. */
+/** kubectl as the administrator of one of the API servers. */
 export function kubectl(binaries: Binaries, kubeconfig: string, ...args: string[]): Promise<Outcome> {
   const env = { ...process.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: layout.kubectlCache };
   return outcomeOf(join(binaries.kubernetes, 'kubectl'), args, { env });
@@ -88,7 +95,7 @@ function untilServing(name: string, kubeconfig: string, binaries: Binaries): Pro
   return untilReady(name, async () => (await kubectl(binaries, kubeconfig, 'get', '--raw', '/readyz')).code === 0, 120);
 }
 
-/** What both API servers have in common. */
+/** What all API servers have in common. */
 const apiServer = (url: string) => ({
   'etcd-servers': layout.etcdUrl,
   'bind-address': layout.hostAddress,

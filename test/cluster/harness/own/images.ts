@@ -8,21 +8,38 @@ import { containerdSocket, home, projectDir, registryAddress, runDir, testDir } 
 import { answers, start, untilReady } from './processes';
 
 export const pauseImage = 'registry.k8s.io/pause:3.10';
-const prefectTags = ['1.4.1', '1.4.1-python3.7', '1.4.1-python3.9'];
+
+/** An image of prefecthq/prefect: its tags, the packages in it, and the folder with the flows in it. */
+interface PrefectImage {
+  readonly tags: readonly string[];
+  readonly requirements: string;
+  readonly flows: string;
+}
+const prefectImages: readonly PrefectImage[] = [
+  { tags: ['1.4.1', '1.4.1-python3.7', '1.4.1-python3.9'], requirements: 'oracle', flows: 'flows' },
+  { tags: ['3.9.1-python3.11-kubernetes', '3.9.1-python3.11'], requirements: 'prefect3', flows: 'flows3' },
+];
 
 /** containerd's configuration of registries: the one on this machine stands for each, and there is no other to fall back to. */
 export const registryHosts = join(runDir, 'registries');
 const hostsToml = `server = "http://${registryAddress}"\n[host."http://${registryAddress}"]\n  capabilities = ["pull", "resolve"]\n`;
 
-/** Makes the big layer of the Prefect image, once for each content of what goes into it. */
-export async function buildPrefectLayer(): Promise<string> {
+/** Makes the big layers of the Prefect images, in their order. */
+export async function buildPrefectLayers(): Promise<string[]> {
+  const layers: string[] = [];
+  for (const image of prefectImages) layers.push(await buildLayer(image));
+  return layers;
+}
+
+/** Makes a layer once for each content of what goes into it. */
+async function buildLayer(image: PrefectImage): Promise<string> {
   const script = join(testDir, 'images', 'prefect', 'layer.sh');
-  const requirements = join(projectDir, 'scripts', 'python', 'oracle.txt');
+  const requirements = join(projectDir, 'scripts', 'python', `${image.requirements}.txt`);
   const hash = hashOf([script, join(testDir, 'images', 'prefect', 'entrypoint.sh'), requirements]);
   const layer = join(home, 'layers', `prefect-${hash}.tar.gz`);
   if (existsSync(layer)) return layer;
 
-  console.error('cluster: building the image prefecthq/prefect:1.4.1 (about 2 minutes)');
+  console.error(`cluster: building the image prefecthq/prefect:${image.tags[0]} (about 2 minutes)`);
   mkdirSync(join(home, 'layers'), { recursive: true });
   const env = { ...process.env, ...(await pipSettings()) };
   const { code, stderr } = await outcomeOf('unshare', ['--mount', script, requirements, layer], { env });
@@ -47,10 +64,10 @@ export function startRegistry(binaries: Binaries): Promise<void> {
 }
 
 /** Puts the images into the registry, and from there into containerd, unless just these are there already. */
-export async function publishImages(binaries: Binaries, prefectLayer: string): Promise<void> {
-  const flowsDir = join(testDir, 'flows');
-  const flows = readdirSync(flowsDir).filter((name) => name.endsWith('.py'));
-  const content = `${prefectLayer} ${binaries.pause} ${hashOf(flows.map((name) => join(flowsDir, name)))}`;
+export async function publishImages(binaries: Binaries, prefectLayers: readonly string[]): Promise<void> {
+  const flowsOf = ({ flows }: PrefectImage) => readdirSync(join(testDir, flows)).filter((name) => name.endsWith('.py'));
+  const flows = prefectImages.flatMap((image) => flowsOf(image).map((name) => join(testDir, image.flows, name)));
+  const content = `${prefectLayers.join(' ')} ${binaries.pause} ${hashOf(flows)}`;
   const published = join(runDir, 'published');
   if (existsSync(published) && readFileSync(published, 'utf8') === content) return;
 
@@ -67,16 +84,21 @@ export async function publishImages(binaries: Binaries, prefectLayer: string): P
   await crane('append', '--new_layer', await layerOf('pause', binaries.pause, ['pause'], ''), '--new_tag', pause);
   await crane('mutate', pause, ...platform, '--entrypoint', '/pause');
 
-  const base = `${registryAddress}/base`;
-  const prefect = `${registryAddress}/prefecthq/prefect:${prefectTags[0]}`;
+  const prefect = `${registryAddress}/prefecthq/prefect`;
   const variables = ['LC_ALL=C.UTF-8', 'LANG=C.UTF-8', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
   const config = [...variables.flatMap((variable) => ['--env', variable]), '--entrypoint', 'tini,-g,--,entrypoint.sh'];
-  await crane('append', '--new_layer', prefectLayer, '--new_tag', base);
-  await crane('mutate', base, ...platform, ...config, '--append', await layerOf('flows', flowsDir, flows, 'flows/'), '--tag', prefect);
-  for (const tag of prefectTags.slice(1)) await crane('tag', prefect, tag);
+  for (const [i, image] of prefectImages.entries()) {
+    const base = `${registryAddress}/base:${image.requirements}`;
+    const [first = '', ...others] = image.tags;
+    const layer = await layerOf(image.flows, join(testDir, image.flows), flowsOf(image), 'flows/');
+    await crane('append', '--new_layer', prefectLayers[i] as string, '--new_tag', base);
+    await crane('mutate', base, ...platform, ...config, '--append', layer, '--tag', `${prefect}:${first}`);
+    for (const tag of others) await crane('tag', `${prefect}:${first}`, tag);
+  }
 
   // Pulled now, so that the first pod does not wait, and so that a tag that moved moves under imagePullPolicy IfNotPresent too.
-  for (const image of [pauseImage, ...prefectTags.map((tag) => `docker.io/prefecthq/prefect:${tag}`)]) {
+  const tags = prefectImages.flatMap((image) => image.tags);
+  for (const image of [pauseImage, ...tags.map((tag) => `docker.io/prefecthq/prefect:${tag}`)]) {
     await run('ctr', ['--address', containerdSocket, '--namespace', 'k8s.io', 'images', 'pull', '--hosts-dir', registryHosts, image]);
   }
   writeFileSync(published, content);

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { type Binaries, buildBinaries } from './binaries';
 import { kubectl, startControlPlane, untilControllersRun } from './control-plane';
-import { buildPrefectLayer, publishImages, startRegistry } from './images';
+import { buildPrefectLayers, publishImages, startRegistry } from './images';
 import { adminKubeconfig, containerdState, home, hostAddress, logDir, nodeName, podCidr, runDir, serviceCidr } from './layout';
 import { withLock } from './lock';
 import { prepareMachine } from './machine';
@@ -27,10 +27,10 @@ export async function up(): Promise<OwnCluster> {
   process.env.NO_PROXY = [process.env.NO_PROXY ?? process.env.no_proxy, hostAddress, podCidr, serviceCidr].filter(Boolean).join(',');
   return withLock(async () => {
     const binaries = await buildBinaries();
-    const prefectLayer = await buildPrefectLayer();
+    const prefectLayers = await buildPrefectLayers();
     const found = await isUp(binaries);
-    if (found) await publishImages(binaries, prefectLayer);
-    else await restart(binaries, prefectLayer);
+    if (found) await publishImages(binaries, prefectLayers);
+    else await restart(binaries, prefectLayers);
     return { kubectl: join(binaries.kubernetes, 'kubectl'), found };
   });
 }
@@ -42,17 +42,17 @@ export async function clean(): Promise<void> {
   rmSync(home, { recursive: true, force: true });
 }
 
-async function restart(binaries: Binaries, prefectLayer: string): Promise<void> {
+async function restart(binaries: Binaries, prefectLayers: readonly string[]): Promise<void> {
   await takeDown();
   try {
-    await bringUp(binaries, prefectLayer);
+    await bringUp(binaries, prefectLayers);
   } catch (error) {
     await takeDown().catch((problem) => console.error(`cluster: what was started could not all be stopped: ${problem}`));
     throw error;
   }
 }
 
-async function bringUp(binaries: Binaries, prefectLayer: string): Promise<void> {
+async function bringUp(binaries: Binaries, prefectLayers: readonly string[]): Promise<void> {
   console.error('cluster: starting Kubernetes (about 20 s)');
   rmSync(runDir, { recursive: true, force: true });
   mkdirSync(runDir, { recursive: true });
@@ -60,7 +60,7 @@ async function bringUp(binaries: Binaries, prefectLayer: string): Promise<void> 
   await makeKeys();
   await startRegistry(binaries);
   await startContainerd();
-  await publishImages(binaries, prefectLayer);
+  await publishImages(binaries, prefectLayers);
   await startControlPlane(binaries);
   await startNode(binaries);
   await untilControllersRun(binaries);

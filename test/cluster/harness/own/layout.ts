@@ -34,3 +34,5 @@ export const etcdPeerUrl = 'http://127.0.0.1:12380';
 
 /** The Kubernetes that cdk8s-plus-27 describes: an API server alone, for admission. */
 export const oldest = { kubeconfig: join(runDir, 'admin-1.27.kubeconfig'), url: `https://${hostAddress}:6444` };
+/** The Kubernetes of the cluster: an API server alone, for tests that store more than controllers would bear. */
+export const bare = { kubeconfig: join(runDir, 'admin-bare.kubeconfig'), url: `https://${hostAddress}:6445` };

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../run';
-import { adminKubeconfig, apiServerUrl, hostAddress, kubernetesServiceAddress, nodeName, oldest, runDir } from './layout';
+import { adminKubeconfig, apiServerUrl, bare, hostAddress, kubernetesServiceAddress, nodeName, oldest, runDir } from './layout';
 
 const file = (name: string) => join(runDir, name);
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30'];
@@ -31,7 +31,7 @@ export async function makeKeys(): Promise<void> {
   await makeClient('kube-scheduler', '/CN=system:kube-scheduler');
   await makeClient('kube-proxy', '/CN=system:kube-proxy');
   await makeClient('kubelet', `/O=system:nodes/CN=system:node:${nodeName}`, [`DNS:${nodeName}`, `IP:${hostAddress}`]);
-  writeKubeconfig(oldest.kubeconfig, oldest.url, 'admin');
+  for (const { kubeconfig, url } of [oldest, bare]) writeKubeconfig(kubeconfig, url, 'admin');
 }
 
 export const certificateOf = (name: string) => file(`${name}.crt`);
