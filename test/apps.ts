@@ -14,13 +14,16 @@ export const apps = [
     .map((file) => join('examples', file)),
 ].sort();
 
-/** Runs an app as `cdk8s synth` does, in this environment, and reads what it wrote. */
-export function synthApp(app: string, env: Record<string, string> = {}): Manifest[] {
+/** Runs an app as `cdk8s synth` does, in this environment, and reads what it wrote. What prepares it may change the cdk8s that it loads. */
+export function synthApp(app: string, env: Record<string, string> = {}, prepare = () => {}): Manifest[] {
   const output = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-'));
   const before = { ...process.env };
   Object.assign(process.env, env, { CDK8S_OUTDIR: output });
   try {
-    jest.isolateModules(() => require(join(root, app)));
+    jest.isolateModules(() => {
+      prepare();
+      require(join(root, app));
+    });
     return readdirSync(output, { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.yaml'))
       .sort()

@@ -24,8 +24,16 @@ test('the dashboard and the alerts ask for metrics that the sweeper has', () => 
   const alerts = JSON.stringify(manifests.find(({ kind }) => kind === 'PrometheusRule').spec);
   const asked = new Set(`${JSON.stringify(JSON.parse(dashboard))} ${alerts}`.match(/flow_run_sweeper_\w+/g));
   const signs = manifests.find(({ immutable, data }) => immutable && data['signs.py']).data['signs.py'];
-  const counters = [...signs.matchAll(/^ {8}"(\w+)": \("/gm)].map(([, name]) => `flow_run_sweeper_${name}_total`);
+  const counters = [...signs.matchAll(/^ {8}"(\w+)": \(/gm)].map(([, name]) => `flow_run_sweeper_${name}_total`);
   const others = signs.match(/flow_run_sweeper_\w+(?=[ "])/g);
   expect(asked.size).toBeGreaterThanOrEqual(6);
   for (const metric of asked) expect([...counters, ...others]).toContain(metric);
+});
+test('no text of ours has double braces, which `helm template` would evaluate', () => {
+  for (const app of apps) {
+    const own = synthApp(app, { PREFECT__CLOUD__API_KEY: 'key' }).filter(
+      ({ metadata }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'cdk8s-prefect',
+    );
+    expect(JSON.stringify(own)).not.toContain('{{');
+  }
 });

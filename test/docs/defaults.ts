@@ -7,10 +7,12 @@ import { parse } from 'yaml';
 import * as library from '../../lib';
 import {
   AgentRbac,
+  BaseJobTemplate,
   ConfigMapKeyRef,
   Cpu,
   DaskWorkerPolicy,
   DebugConfig,
+  EnvFrom,
   EnvValue,
   EvictionPolicy,
   Fleet,
@@ -19,13 +21,17 @@ import {
   FlowRunJob,
   FlowRunSweeper,
   ImagePullPolicy,
+  JobVariable,
   LogLevel,
+  Prefect3Api,
   PrefectAgent,
   PrefectApi,
+  PrefectWorker,
   SecretKeyRef,
   StockPrefectAgent,
   TaintEffect,
   Volume,
+  WorkPool,
 } from '../../lib';
 
 // biome-ignore lint/suspicious/noExplicitAny: props of every struct, by name
@@ -35,10 +41,29 @@ export type Props = any;
 type Outcome = (props: Props, chart: Chart) => unknown;
 
 const UUID = '11111111-2222-3333-4444-555555555555';
-const cloud = (options: object = {}) => PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key'), ...options });
+const cloud = (options: object = {}) =>
+  PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key'), url: 'https://prefect.example', ...options });
 const api = cloud();
 const agent = (chart: Chart, props: object) => new PrefectAgent(chart, 'Agent', { api, ...props });
 const job = (chart: Chart, props: object) => new FlowJobTemplate(chart, 'Jobs', props);
+const api3 = Prefect3Api.server({ url: 'http://prefect.example:4200/api' });
+const baseJobTemplate = (chart: Chart, props: object) => new BaseJobTemplate(chart, 'Template', { api: api3, ...props });
+const workPool = (chart: Chart, props: object) =>
+  new WorkPool(chart, 'Pool', { name: 'k8s', baseJobTemplate: baseJobTemplate(chart, {}), ...props });
+const worker = (chart: Chart, props: object) =>
+  new PrefectWorker(chart, 'Worker', {
+    workPool: new WorkPool(chart, 'Own', { name: 'k8s', baseJobTemplate: withCredentials(chart) }),
+    ...props,
+  });
+const withCredentials = (chart: Chart) =>
+  new BaseJobTemplate(chart, 'Signed', {
+    api: Prefect3Api.server({ url: 'http://prefect.example:4200/api', authString: SecretKeyRef.of('prefect', 'auth-string') }),
+  });
+/** A template with one variable, which has a placeholder. */
+const withVariable = (chart: Chart, variable: JobVariable) =>
+  workPool(chart, {
+    baseJobTemplate: new BaseJobTemplate(chart, 'Own', { api: api3, jobVariables: { own: variable }, podSpec: { own: '{{ own }}' } }),
+  });
 
 const sweeper = (chart: Chart, props: object) => new FlowRunSweeper(chart, 'Sweeper', { api, ...props });
 
@@ -78,6 +103,24 @@ const TEMPLATE = {
 export const outcomes: Record<string, Outcome> = {
   AgentRbacProps: (props, chart) => new AgentRbac(chart, 'Rbac', props),
   AgentSettings: (props, chart) => agent(chart, props),
+  BaseJobTemplateProps: (props, chart) => workPool(chart, { baseJobTemplate: new BaseJobTemplate(chart, 'Own', { api: api3, ...props }) }),
+  'BaseJobTemplateProps.resourceName': (props, chart) => new BaseJobTemplate(chart, 'Own', { api: api3, ...props }).toJson(),
+  BooleanJobVariableOptions: (options, chart) => withVariable(chart, JobVariable.boolean(options)),
+  ChoiceJobVariableOptions: (options, chart) => withVariable(chart, JobVariable.choice(['other', 'more'], options)),
+  IntegerJobVariableOptions: (options, chart) => withVariable(chart, JobVariable.integer(options)),
+  JobVariableOptions: (options, chart) => withVariable(chart, JobVariable.string(options)),
+  Prefect3ApiOptions: (options, chart) =>
+    baseJobTemplate(chart, { api: Prefect3Api.server({ url: 'http://prefect.example:4200/api', ...options }) }).toJson(),
+  Prefect3CloudOptions: (options, chart) =>
+    baseJobTemplate(chart, {
+      api: Prefect3Api.cloud({ accountId: UUID, workspaceId: UUID, apiKey: SecretKeyRef.of('prefect', 'key'), ...options }),
+    }).effectiveJob(),
+  Prefect3ServerOptions: (options, chart) =>
+    baseJobTemplate(chart, { api: Prefect3Api.server({ url: 'http://prefect.example:4200/api', ...options }) }).effectiveJob(),
+  StringJobVariableOptions: (options, chart) => withVariable(chart, JobVariable.string(options)),
+  WorkerFlowRun: (run, chart) => baseJobTemplate(chart, {}).effectiveJob(run),
+  WorkPoolProps: (props, chart) => workPool(chart, props),
+  PrefectWorkerProps: (props, chart) => worker(chart, props),
   ContainerOptions: (props, chart) => agent(chart, props),
   ContainerResources: (resources, chart) => job(chart, { resources }),
   DaskPodOptions: (worker, chart) => job(chart, { dask: new DaskWorkerPolicy(chart, 'Dask', { worker }) }),
@@ -93,8 +136,11 @@ export const outcomes: Record<string, Outcome> = {
   },
   DebugConfigProps: (props, chart) => new DebugConfig(chart, 'Debug', props),
   'DebugConfigProps.flowLevel': (props, chart) => agent(chart, { debug: new DebugConfig(chart, 'Debug', props) }).effectiveJob(),
+  DataVolumeOptions: (options, chart) =>
+    job(chart, { volumes: { files: Volume.fromSecret('files', { mountPath: '/files', ...options }) } }),
   EgressRule: (rule, chart) => agent(chart, { egress: [{ cidr: '10.0.0.0/8', ...rule }] }),
   EmptyDirOptions: (options, chart) => job(chart, { volumes: { cache: Volume.emptyDir({ mountPath: '/cache', ...options }) } }),
+  EnvFromOptions: (options, chart) => job(chart, { envFrom: [EnvFrom.secret('settings', options)] }),
   FleetProps: (props) => fleet({ teams: { fraud: {} }, defaults: { api }, ...props }),
   'FleetProps.defaults': (props) => fleet({ teams: { fraud: { api } }, ...props }),
   'FleetProps.teams': (props) => fleet({ file: FLEET_FILE, defaults: { api }, ...props }),
@@ -103,6 +149,7 @@ export const outcomes: Record<string, Outcome> = {
   SweeperMetrics: (metrics, chart) => sweeper(chart, { metrics }),
   'SweeperMetrics.labels': (metrics, chart) => sweeper(chart, { metrics: { serviceMonitor: true, ...metrics } }),
   SweeperRule: (finishedJobs, chart) => sweeper(chart, { finishedJobs }),
+  FlowJobOptions: (props, chart) => [job(chart, props), new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props })],
   FlowJobProps: (props, chart) => [job(chart, props), new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props })],
   FlowJobTemplateProps: (props, chart) => job(chart, props),
   'FlowJobTemplateProps.flowNamespace': (props, chart) => job(chart, { onEviction: EvictionPolicy.PROTECT, ...props }),
@@ -114,6 +161,8 @@ export const outcomes: Record<string, Outcome> = {
       volumes: { cache: Volume.emptyDir({ mountPath: '/cache' }) },
       initContainers: [{ name: 'init', image: 'registry.example/init:1', ...container }],
     }),
+  'InitContainer.startupProbe': (container, chart) =>
+    job(chart, { sidecars: [{ name: 'proxy', image: 'registry.example/proxy:1', ...container }] }),
   KubernetesRun: (runConfig, chart) => agent(chart, { jobTemplate: job(chart, TEMPLATE) }).effectiveJob({ runConfig }),
   PodOptions: (props, chart) => [agent(chart, props), new FlowRunJob(chart, 'Run', { api, flowRunId: UUID, ...props })],
   PrefectAgentOptions: (props, chart) => agent(chart, props),
@@ -165,12 +214,27 @@ function withoutEmpty(value: unknown): unknown {
 export const meanings: Record<string, (chart: Chart) => unknown> = {
   'the namespace of the chart': () => 'prefect',
   'nothing is asked for': () => ({}),
+  'BaseJobTemplateProps.jobVariables': () => ({ image: JobVariable.string() }),
+  "the Secret with the name and key of the worker's, which must also exist in the flow namespace": () =>
+    SecretKeyRef.of('prefect', 'auth-string'),
+  'requests 100m CPU, 256Mi memory, 64Mi disk; limits 512Mi memory, 256Mi disk': () => ({
+    cpuRequest: Cpu.millis(100),
+    memoryRequest: Size.mebibytes(256),
+    memoryLimit: Size.mebibytes(512),
+    ephemeralStorageRequest: Size.mebibytes(64),
+    ephemeralStorageLimit: Size.mebibytes(256),
+  }),
+  'requests 100m CPU, 128Mi memory; limit 512Mi memory': () => ({
+    cpuRequest: Cpu.millis(100),
+    memoryRequest: Size.mebibytes(128),
+    memoryLimit: Size.mebibytes(512),
+  }),
   zeros: () => '00000000-0000-0000-0000-000000000000',
   empty: () => '',
   'no key': () => '',
   'not written: LogLevel.INFO': () => LogLevel.INFO,
   'LogLevel.INFO for both': (chart) => new DebugConfig(chart, 'Debug', { level: LogLevel.INFO, flowLevel: LogLevel.INFO }),
-  'if `serviceAccountName` or `dask` is given': () => false,
+  'if `serviceAccountName` or a policy for Dask is given': () => false,
   "as the flow run's pod, without its resources": () => ({}),
   "'flow-run-' and the first part of the id": () => 'flow-run-11111111',
   "that of the tag of prefecthq/prefect, else '1.4.1'": () => '1.4.1',
@@ -227,6 +291,18 @@ export const prefects: Record<string, string> = {
 export const unsayable: Record<string, string> = {
   'AgentRbacProps.serviceAccountName': 'another object is made instead',
   'AgentSettings.agentConfigId': 'nothing is written',
+  'BaseJobTemplateProps.activeDeadline': 'nothing is written, and Kubernetes waits for ever',
+  'BooleanJobVariableOptions.default': 'nothing is written',
+  'ChoiceJobVariableOptions.default': 'nothing is written',
+  'IntegerJobVariableOptions.default': 'nothing is written',
+  'IntegerJobVariableOptions.maximum': 'nothing is written',
+  'IntegerJobVariableOptions.minimum': 'nothing is written',
+  'JobVariableOptions.description': 'nothing is written',
+  'Prefect3ApiOptions.certificateAuthorities': 'nothing is written, and the image decides',
+  'Prefect3ApiOptions.proxy': 'nothing is written',
+  'Prefect3ServerOptions.authString': 'nothing is written',
+  'StringJobVariableOptions.default': 'nothing is written',
+  'StringJobVariableOptions.pattern': 'nothing is written',
   'ContainerOptions.certificateAuthorities': 'nothing is written, and the image decides',
   'ContainerOptions.proxy': 'nothing is written',
   'ContainerResources.cpuLimit': 'nothing is written, and nothing is limited',
@@ -236,6 +312,10 @@ export const unsayable: Record<string, string> = {
   'ContainerResources.memoryLimit': 'nothing is written, and nothing is limited',
   'ContainerResources.memoryRequest': 'nothing is written, and Kubernetes takes the limit',
   'DaskWorkerPolicyProps.idleTimeout': 'nothing is written, and Dask waits for ever',
+  'DataVolumeOptions.defaultMode': 'nothing is written, and Kubernetes decides',
+  'EnvFromOptions.prefix': 'nothing is written',
+  'InitContainer.startupProbe': 'nothing is written, and Kubernetes waits for nothing',
+  'DataVolumeOptions.items': 'nothing is written: no keys at all would be none',
   'EgressRule.ports': 'nothing is written: no ports at all are none, not all',
   'FleetProps.file': 'nothing is read',
   'FleetTeamProps.dask': 'another object is made with it',
@@ -246,15 +326,21 @@ export const unsayable: Record<string, string> = {
   'SweeperMetrics.scraperNamespace': 'nothing is written, and Kubernetes takes every one',
   'FlowJobProps.activeDeadline': 'nothing is written, and Kubernetes waits for ever',
   'FlowJobProps.dask': 'nothing is written',
-  'FlowJobProps.image': 'nothing is written, and the agent decides',
-  'FlowJobProps.imagePullPolicy': 'nothing is written, and Kubernetes decides',
+  'FlowJobOptions.image': 'nothing is written, and the agent decides',
+  'FlowJobOptions.imagePullPolicy': 'nothing is written, and Kubernetes decides',
   'FlowJobProps.pipIndexUrl': 'nothing is written, and pip decides',
-  'FlowJobProps.serviceAccountName': 'nothing is written, and Kubernetes decides',
-  'FlowJobProps.terminationGracePeriod': 'nothing is written, and Kubernetes decides',
+  'FlowJobOptions.serviceAccountName': 'nothing is written, and Kubernetes decides',
+  'FlowJobOptions.terminationGracePeriod': 'nothing is written, and Kubernetes decides',
   'FlowJobTemplateProps.onEviction': 'nothing is written',
+  'FlowRun.flowName': 'nothing is written',
+  'FlowRun.name': 'nothing is written',
   'FlowRun.dockerStorageImage': 'of another storage nothing is known',
   'KubernetesRun.jobTemplate': "the agent's is not a value of the run",
   'PodOptions.priorityClassName': 'nothing is written, and Kubernetes decides',
+  'PrefectWorkerProps.egress': 'nothing is written: an empty list is nowhere, not anywhere',
+  'PrefectWorkerProps.workQueues': 'nothing is written',
+  'PrefectAgentOptions.flowNamespace': 'the agent asks for the namespace of its pod',
+  'PrefectAgentProps.sweeper': 'the app decides',
   'PrefectAgentOptions.egress': 'nothing is written: an empty list is nowhere, not anywhere',
   'PrefectAgentOptions.serviceAccountName': 'another object is made instead',
   'PrefectCloudOptions.tenantId': 'nothing is written, and Prefect decides',
@@ -283,7 +369,9 @@ export const others: Record<string, (chart: Chart) => unknown> = {
   'map of number': () => ({ 'example.com/device': 2 }),
   'map of EnvValue': () => ({ OTHER: EnvValue.of('other') }),
   'map of Volume': () => ({ other: Volume.emptyDir({ mountPath: '/other' }) }),
+  'DataVolumeOptions.defaultMode': () => 0o400,
   'EgressRule[]': () => [{ cidr: '192.0.2.0/24' }],
+  'EnvFrom[]': () => [EnvFrom.secret('other')],
   'InitContainer[]': () => [{ name: 'other', image: 'registry.example/other:1' }],
   'Toleration[]': () => [{ key: 'other' }],
   Duration: () => Duration.seconds(29),
@@ -300,6 +388,14 @@ export const others: Record<string, (chart: Chart) => unknown> = {
   KubernetesRun: () => ({ image: 'registry.example/other:1' }),
   'AgentSettings.agentConfigId': () => UUID,
   'AgentSettings.logFormat': () => '%(message)s',
+  'BaseJobTemplateProps.onEviction': () => EvictionPolicy.FAIL,
+  'BaseJobTemplateProps.ttlAfterFinished': () => Duration.hours(2),
+  'BooleanJobVariableOptions.default': () => false,
+  'PrefectWorkerProps.image': () => 'registry.example/worker:1',
+  'WorkPoolProps.image': () => 'registry.example/worker:1',
+  'WorkPoolProps.lock': () => false,
+  'map of JobVariable': () => ({ memory_limit: JobVariable.string() }),
+  ...Object.fromEntries(['id', 'flowId', 'deploymentId', 'workPoolId', 'workerId'].map((id) => [`WorkerFlowRun.${id}`, () => UUID])),
   'ContainerOptions.image': () => 'registry.example/other:1',
   'DaskWorkerPolicyProps.daskKubernetesVersion': () => '2024.5.0',
   SweeperRule: () => ({ after: Duration.minutes(7) }),
@@ -313,12 +409,13 @@ export const others: Record<string, (chart: Chart) => unknown> = {
   'map of FleetTeamProps': () => ({ other: {} }),
   'FleetProps.file': () => OTHER_FLEET_FILE,
   'FleetProps.defaults': () => ({ namespace: 'other' }),
-  'FlowJobProps.image': () => 'registry.example/other:1',
+  'FlowJobOptions.image': () => 'registry.example/other:1',
   'FlowJobProps.ttlAfterFinished': () => Duration.hours(1),
   'FlowJobTemplateProps.onEviction': () => EvictionPolicy.PROTECT,
   'FlowRun.coreVersion': () => '0.12.0',
   'FlowRun.flowId': () => UUID,
   'FlowRun.id': () => UUID,
+  'InitContainer.startupProbe': () => ({ tcpSocket: { port: 5432 } }),
   'InitContainer.volumeMounts': () => ({ cache: '/out' }),
   'KubernetesRun.jobTemplate': () => ({ spec: { template: { spec: { containers: [{ name: 'flow' }] } } } }),
   'PodOptions.affinity': () => ({ podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone' }] } }),

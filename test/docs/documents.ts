@@ -25,8 +25,19 @@ export class Document {
       .filter(({ type }) => type === 'code_block')
       .map(({ info, literal, sourcepos }) => {
         const [language = '', ...rest] = (info ?? '').split(' ');
-        return { language, attributes: rest, text: literal ?? '', place: `${this.path}:${sourcepos[0][0]}` };
+        const [[line]] = sourcepos;
+        return { language, attributes: rest, text: literal ?? '', line, place: `${this.path}:${line}` };
       });
+  }
+
+  /** The blocks between a heading and the next. */
+  under(title: string): { readonly snippets: Snippet[] } {
+    const headings = this.nodes.filter(({ type }) => type === 'heading');
+    const start = headings.findIndex((heading) => textOf(heading) === title);
+    if (start === -1) throw new Error(`${this.path} has no heading ${title}`);
+    const lineOf = (heading: Node | undefined) => heading?.sourcepos[0][0] ?? Number.POSITIVE_INFINITY;
+    const [first, next] = [lineOf(headings[start]), lineOf(headings[start + 1])];
+    return { snippets: this.snippets.filter(({ line }) => line > first && line < next) };
   }
 
   get links(): string[] {
@@ -55,6 +66,8 @@ export interface Snippet {
   /** What follows the language: `nofixture` (of jsii-rosetta), `norun`, or the name of the file that a tutorial's reader writes. */
   readonly attributes: string[];
   readonly text: string;
+  /** Its first line in the document. */
+  readonly line: number;
   /** Where it is, for people. */
   readonly place: string;
 }

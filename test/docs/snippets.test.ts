@@ -10,26 +10,40 @@ import { documents, guides, root, type Snippet } from './documents';
 import { commandsOf, isElsewhere, walkthroughs } from './walkthrough';
 
 const examples: Snippet[] = documented.flatMap(({ path, docs }) =>
-  docs.example === undefined ? [] : [{ language: 'ts', attributes: [], text: docs.example, place: `@example of ${path}` }],
+  docs.example === undefined ? [] : [{ language: 'ts', attributes: [], text: docs.example, line: 0, place: `@example of ${path}` }],
 );
 const inGuides = guides.flatMap(({ snippets }) => snippets);
+const inPages = inGuides.filter(({ place }) => place.startsWith('docs/'));
 const of = (...languages: string[]) => inGuides.filter(({ language }) => languages.includes(language));
 const typescript = [...of('ts', 'typescript'), ...examples];
 
 /** What can be checked, and how; a block of another language is a mistake. */
-const LANGUAGES = ['ts', 'py', 'sh', 'yaml', 'toml', 'json', 'mermaid', 'diff', 'text'];
+const LANGUAGES = ['ts', 'py', 'python', 'sh', 'yaml', 'toml', 'json', 'mermaid', 'diff', 'text'];
 
 test('every block says in which language it is', () => {
   expect(inGuides.filter(({ language }) => !LANGUAGES.includes(language)).map(({ place }) => place)).toEqual([]);
   expect(typescript.length).toBeGreaterThan(10);
 });
 
+test('every block of TypeScript imports what it uses', () => {
+  expect(
+    of('ts')
+      .filter(({ text }) => !/^import /m.test(text))
+      .map(({ place }) => place),
+  ).toEqual([]);
+});
+
+test('every block of TypeScript in docs/ has the same in Python right below it', () => {
+  const blocks = inPages.filter(({ language }, i) => language === 'ts' && !['python', 'py'].includes(inPages[i + 1]?.language ?? ''));
+  expect(blocks.map(({ place }) => place)).toEqual([]);
+});
+
 describe('TypeScript', () => {
   const folder = join(root, 'build/snippets');
   const fixture = readFileSync(join(root, 'rosetta/default.ts-fixture'), 'utf8');
   const files = typescript.map(({ text, place, attributes }, i) => {
-    // What imports nothing stands in what surrounds the examples of the API's documentation.
-    const code = /^import /m.test(text) ? text : fixture.replace('/// here', () => text);
+    // The examples of doc comments stand in the fixture.
+    const code = place.startsWith('@example') ? fixture.replace('/// here', () => text) : text;
     return {
       file: `snippet-${i}.ts`,
       place,
@@ -72,7 +86,7 @@ describe('TypeScript', () => {
       test(`${place} runs`, () => {
         const app = new App();
         const chart = new Chart(app, 'chart', { namespace: 'prefect' });
-        const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
+        const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key'), url: 'https://api.prefect.io' });
         const adminChart = new Chart(app, 'admin', { namespace: 'prefect' });
         const agent = new PrefectAgent(new Chart(new App(), 'chart', { namespace: 'prefect' }), 'Agent', { api });
         Object.assign(globalThis, { app, chart, adminChart, api, agent, key: 'key' });
@@ -85,6 +99,9 @@ describe('TypeScript', () => {
 
 describe('Python', () => {
   // Those with cdk8s run where the wheel is installed: test/package/consumers.test.ts
+  test.each(of('py', 'python'))('$place is something that Python understands', ({ text }) => {
+    execFileSync('python3', ['-c', 'import ast, sys; ast.parse(sys.stdin.read())'], { input: text, stdio: ['pipe', 'pipe', 'pipe'] });
+  });
   test.each(of('py').filter(({ text }) => !text.includes('cdk8s')))('$place runs beside the real Prefect', ({ text }) => {
     execFileSync('python3', ['-c', text], { stdio: 'pipe', env: { PATH: process.env.PATH, HOME: '/nonexistent' } });
   });
@@ -98,7 +115,7 @@ describe('shell', () => {
   });
 
   test('every command is run by a test, or cannot be', () => {
-    const others = guides.filter(({ path }) => !walkthroughs.flat().includes(path)).flatMap(({ snippets }) => snippets);
+    const others = guides.filter(({ path }) => ![...walkthroughs.flat(), 'README.md'].includes(path)).flatMap(({ snippets }) => snippets);
     const commands = others.filter(({ language }) => language === 'sh').flatMap(({ text }) => commandsOf(text));
     expect(commands.length).toBeGreaterThan(5);
     expect(commands.filter((command) => !isElsewhere(command))).toEqual([]);
@@ -107,7 +124,7 @@ describe('shell', () => {
   test('every script of npm that is named exists', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const named = documents.flatMap(({ text }) =>
-      [...text.matchAll(/npm run (?:--silent )?([a-z][\w:]*)/g)].map(([, name]) => name as string),
+      [...text.matchAll(/npm run (?:--silent )?([a-z][\w:-]*)/g)].map(([, name]) => name as string),
     );
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });

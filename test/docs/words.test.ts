@@ -26,8 +26,14 @@ function namesOf(library: string): string[] {
 }
 
 const python: Record<string, string[]> = JSON.parse(execFileSync('python3', [join(__dirname, 'words.py')], { encoding: 'utf8' }));
+const prefect3: string[] = JSON.parse(
+  execFileSync(process.execPath, [join(root, 'scripts/with-python.mjs'), 'prefect3', 'python3', join(__dirname, 'words3.py')], {
+    encoding: 'utf8',
+  }),
+);
 const list = new Set([
   ...Object.values(python).flat(),
+  ...prefect3,
   // cdk8s-plus-27 has the Kubernetes API in it.
   ...['cdk8s', 'constructs', 'cdk8s-plus-27'].flatMap(namesOf).flatMap(wordsOf),
 ]);
@@ -36,7 +42,7 @@ const used = documented.flatMap(({ name, path }) => wordsOf(name).map((word) => 
 test('the list is made of each of its sources', () => {
   expect(list.size).toBeGreaterThan(1000);
   // A word that only one of them brings.
-  for (const word of ['heartbeat', 'nthreads', 'seccomp', 'mebibytes']) expect(list).toContain(word);
+  for (const word of ['heartbeat', 'nthreads', 'seccomp', 'mebibytes', 'workspace']) expect(list).toContain(word);
 });
 
 test('each word of each public name is a word of Prefect, Kubernetes, Dask or cdk8s, or an exception with its reason', () => {

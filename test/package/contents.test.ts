@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { emptyFolder, manifest, root, run, tarball, wheel } from './packages';
 
 /** Folders that are compiled: `build/lib` of `lib`. */
@@ -8,18 +8,20 @@ const sources = folders.flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`),
 );
 const compiled = sources.filter((file) => file.endsWith('.ts'));
-/** What constructs read when they are made: programs, schemas. */
-const read = sources.filter((file) => /^lib\/.*\.(py|json|toml|yaml)$/.test(file));
+/** What editors read. Programs are embedded in the JavaScript. */
+const schemas = sources.filter((file) => file.endsWith('.schema.json'));
 
 const inTarball = (file: string) => run(root, {}, 'tar', '-tzf', file).trim().split('\n').sort();
 
-test('the npm package holds JavaScript, declarations, what constructs read, the assembly and the documents, and nothing else', () => {
+test('the npm package holds JavaScript, declarations of what is public, schemas, the assembly and the documents, and nothing else', () => {
   const expected = [
     ...['.jsii', 'API.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'],
-    ...compiled.flatMap((file) => ['.js', '.d.ts'].map((suffix) => `build/${file.replace(/\.ts$/, suffix)}`)),
-    ...read.map((file) => `build/${file}`),
+    ...compiled.map((file) => `build/${file.replace(/\.ts$/, '.js')}`),
+    // Those of internal files name types of cdk8s-plus-27, which users need not have.
+    ...compiled.filter((file) => !basename(file).startsWith('_')).map((file) => `build/${file.replace(/\.ts$/, '.d.ts')}`),
+    ...schemas.map((file) => `build/${file}`),
   ];
-  expect(read.length).toBeGreaterThan(0);
+  expect(schemas.length).toBeGreaterThan(0);
   const files = inTarball(tarball());
   const bundled = files.filter((file) => file.startsWith('package/node_modules/'));
   expect(files.filter((file) => !bundled.includes(file))).toEqual(expected.map((file) => `package/${file}`).sort());
@@ -41,15 +43,15 @@ test('the wheel holds the same package, and asks PyPI for the same others', () =
     [...peersAndDependencies.filter((name) => !manifest.bundledDependencies?.includes(name)), 'jsii', 'publication'].sort(),
   );
   expect(metadata).toContain('License: Apache-2.0');
-  // PyPI's page is the README, of which only whole links lead to the repository.
-  expect(metadata).toContain(`(${manifest.author.url}/blob/v${manifest.version}/docs/README.md)`);
-  expect(metadata).not.toMatch(/\]\((?!https:)/);
+  // PyPI's page is the README: only whole links, Python alone, no picture that it cannot draw.
+  expect(metadata).toContain('### Python');
+  expect(metadata).not.toMatch(/\]\((?!https:)|### TypeScript|mermaid|npx tsx/m);
 });
 
 test('the documentation in the wheel speaks Python', () => {
   const folder = emptyFolder();
   run(folder, {}, 'python3', '-m', 'zipfile', '-e', wheel(), '.');
   const module = readFileSync(join(folder, 'cdk8s_prefect/__init__.py'), 'utf8');
-  expect(module).toContain('from cdk8s_prefect import PrefectAgent, PrefectApi, SecretKeyRef');
+  expect(module).toContain('from cdk8s_prefect import PrefectAgent, PrefectApi');
   expect(module).not.toMatch(/^\s*(import \{|const |new [A-Z])/m);
 });

@@ -1,4 +1,4 @@
-"""Runs examples in Python, each in what rosetta/default.ts-fixture says surrounds it: a JSON file of [place, source], ..."""
+"""Runs examples in Python, and the tests in them, with the names of rosetta/default.ts-fixture: a JSON file of [place, source], ..."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import cdk8s_prefect
 
 def surroundings():
     app = cdk8s.App()
-    api = cdk8s_prefect.PrefectApi.cloud(api_key=cdk8s_prefect.SecretKeyRef.of("prefect-api-key", "key"))
+    api = cdk8s_prefect.PrefectApi.server(url="http://prefect-apollo.prefect-server:4200")
 
     def chart(app, name):
         return cdk8s.Chart(app, name, namespace="prefect")
@@ -31,6 +31,8 @@ for place, source in json.loads(Path(sys.argv[1]).read_text()):
     try:
         scope = surroundings()
         exec(compile(source, place, "exec"), scope)
+        for name in [name for name in scope if name.startswith("test_")]:
+            scope[name]()
         scope["app"].synth()
     except Exception as error:
         sys.exit(f"{place}: {error!r}\n{source}")

@@ -4,7 +4,7 @@ import { Manifests, PrefectAgent, PrefectApi, SecretKeyRef } from 'cdk8s-prefect
 
 const chart = new Chart(new App(), 'prefect', { namespace: 'prefect' });
 const agent = new PrefectAgent(chart, 'Agent', {
-  api: PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') }),
+  api: PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key'), url: 'https://api.prefect.io' }),
   flowNamespace: 'flows',
 });
 const manifests = Manifests.of(chart);
