@@ -1,5 +1,5 @@
-# Step 1 of adopting an existing install: the same objects that `prefect agent kubernetes install --key KEY --rbac --label kube`
-# made, from code. `kubectl diff` must be empty; then the chart owns them and nothing was restarted.
+# Step 1 of adopting an existing install: the same objects as from `prefect agent kubernetes install --key KEY --api URL --rbac --label
+# kube`. `kubectl diff` must be empty. Then the chart owns them, and nothing restarts.
 import os
 
 from cdk8s import App, Chart
@@ -11,8 +11,9 @@ chart = Chart(app, "prefect", namespace="default")
 StockPrefectAgent(
     chart,
     "Agent",
-    # In clear, as the install has it: read from the environment, so that at least the repository does not.
+    # In clear, as in the stock install. Read it from the environment, so that it is not in the repository.
     key=os.environ.get("PREFECT__CLOUD__API_KEY"),
+    api="https://prefect.example.com",
     labels=["kube"],
     rbac=True,
 )

@@ -1,5 +1,5 @@
-# Flows with DaskExecutor and KubeCluster, whose code stays as it is: their clusters end with them, workers may run on spot instances,
-# and nobody but flow runs and Dask connects to a scheduler.
+# Flows with DaskExecutor and KubeCluster. Their clusters end with them, workers may run on spot instances, and only flow runs and Dask
+# can connect to a scheduler. The code of the flows stays the same.
 from cdk8s import App, Chart, Duration, Size
 from cdk8s_prefect import (
     ContainerResources,
@@ -10,7 +10,6 @@ from cdk8s_prefect import (
     FlowJobTemplate,
     PrefectAgent,
     PrefectApi,
-    SecretKeyRef,
     TaintEffect,
     Toleration,
 )
@@ -27,7 +26,7 @@ dask = DaskWorkerPolicy(
         tolerations=[Toleration(key="spot", effect=TaintEffect.NO_SCHEDULE)],
         env={"OMP_NUM_THREADS": EnvValue.of("1")},
     ),
-    # One that is taken back takes the flow run with it.
+    # If its node is lost, the flow run fails.
     scheduler=DaskPodOptions(
         resources=ContainerResources(cpu_request=Cpu.millis(500), memory_request=Size.gibibytes(1), memory_limit=Size.gibibytes(1)),
         node_selector={"example.com/lifecycle": "on-demand"},
@@ -39,13 +38,13 @@ dask = DaskWorkerPolicy(
 PrefectAgent(
     chart,
     "Agent",
-    api=PrefectApi.cloud(api_key=SecretKeyRef.of("prefect-api-key", "key")),
+    api=PrefectApi.server(url="http://prefect-apollo.prefect-server:4200"),
     labels=["dask"],
     job_template=FlowJobTemplate(
         chart,
         "Jobs",
         dask=dask,
-        # With dask-kubernetes in it, which prefecthq/prefect lacks.
+        # An image with dask-kubernetes, which prefecthq/prefect does not have.
         image="registry.example/flows-dask:42",
         node_selector={"example.com/lifecycle": "on-demand"},
         resources=ContainerResources(cpu_request=Cpu.millis(500), memory_request=Size.gibibytes(1), memory_limit=Size.gibibytes(1)),

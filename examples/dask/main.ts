@@ -1,7 +1,7 @@
-// Flows with DaskExecutor and KubeCluster, whose code stays as it is: their clusters end with them, workers may run on spot instances,
-// and nobody but flow runs and Dask connects to a scheduler.
+// Flows with DaskExecutor and KubeCluster. Their clusters end with them, workers may run on spot instances, and only flow runs and Dask
+// can connect to a scheduler. The code of the flows stays the same.
 import { App, Chart, Duration, Size } from 'cdk8s';
-import { Cpu, DaskWorkerPolicy, EnvValue, FlowJobTemplate, PrefectAgent, PrefectApi, SecretKeyRef, TaintEffect } from 'cdk8s-prefect';
+import { Cpu, DaskWorkerPolicy, EnvValue, FlowJobTemplate, PrefectAgent, PrefectApi, TaintEffect } from 'cdk8s-prefect';
 
 const app = new App();
 const chart = new Chart(app, 'prefect', { namespace: 'prefect' });
@@ -13,7 +13,7 @@ const dask = new DaskWorkerPolicy(chart, 'Dask', {
     tolerations: [{ key: 'spot', effect: TaintEffect.NO_SCHEDULE }],
     env: { OMP_NUM_THREADS: EnvValue.of('1') },
   },
-  // One that is taken back takes the flow run with it.
+  // If its node is lost, the flow run fails.
   scheduler: {
     resources: { cpuRequest: Cpu.millis(500), memoryRequest: Size.gibibytes(1), memoryLimit: Size.gibibytes(1) },
     nodeSelector: { 'example.com/lifecycle': 'on-demand' },
@@ -23,11 +23,11 @@ const dask = new DaskWorkerPolicy(chart, 'Dask', {
 });
 
 new PrefectAgent(chart, 'Agent', {
-  api: PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') }),
+  api: PrefectApi.server({ url: 'http://prefect-apollo.prefect-server:4200' }),
   labels: ['dask'],
   jobTemplate: new FlowJobTemplate(chart, 'Jobs', {
     dask,
-    // With dask-kubernetes in it, which prefecthq/prefect lacks.
+    // An image with dask-kubernetes, which prefecthq/prefect does not have.
     image: 'registry.example/flows-dask:42',
     nodeSelector: { 'example.com/lifecycle': 'on-demand' },
     resources: { cpuRequest: Cpu.millis(500), memoryRequest: Size.gibibytes(1), memoryLimit: Size.gibibytes(1) },

@@ -1,5 +1,4 @@
-# Three kinds of flow runs, each with an agent that takes them by their label and a template of its own for their Jobs.
-# The Secret prefect-api-key with the key `key` must be in each namespace: Jobs refer to it, and never contain the key.
+# Three kinds of flow runs. Each has an agent that takes them by their label, and a Job template of its own.
 from cdk8s import App, Chart, Duration, Size
 from cdk8s_plus_27 import k8s
 from cdk8s_prefect import (
@@ -16,10 +15,10 @@ from cdk8s_prefect import (
 )
 
 app = App()
-api = PrefectApi.cloud(api_key=SecretKeyRef.of("prefect-api-key", "key"))
+api = PrefectApi.server(url="http://prefect-apollo.prefect-server:4200")
 chart = Chart(app, "prefect", namespace="prefect")
 
-# A pool of GPU nodes, which a taint keeps free of everything else.
+# A pool of GPU nodes. A taint keeps other pods away from it.
 PrefectAgent(
     chart,
     "Gpu",
@@ -43,7 +42,7 @@ PrefectAgent(
     ),
 )
 
-# A team's own namespace, with its image, its account and its database. The agent's Secrets stay out of its reach.
+# A team with its own namespace, image, service account and database. It cannot reach the Secrets of the agent.
 team = Chart(app, "fraud", namespace="fraud")
 k8s.KubeNamespace(
     team,
@@ -74,7 +73,7 @@ PrefectAgent(
     ),
 )
 
-# Flows that run for hours and must not be moved: autoscalers and drains wait for them, for a day at most.
+# Flows that run for hours and must not be moved. Autoscalers and drains wait for them, for at most a day.
 PrefectAgent(
     chart,
     "Long",

@@ -1,14 +1,13 @@
-// Three kinds of flow runs, each with an agent that takes them by their label and a template of its own for their Jobs.
-// The Secret prefect-api-key with the key `key` must be in each namespace: Jobs refer to it, and never contain the key.
+// Three kinds of flow runs. Each has an agent that takes them by their label, and a Job template of its own.
 import { App, Chart, Duration, Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Cpu, EnvValue, EvictionPolicy, FlowJobTemplate, PrefectAgent, PrefectApi, SecretKeyRef, TaintEffect } from 'cdk8s-prefect';
 
 const app = new App();
-const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
+const api = PrefectApi.server({ url: 'http://prefect-apollo.prefect-server:4200' });
 const chart = new Chart(app, 'prefect', { namespace: 'prefect' });
 
-// A pool of GPU nodes, which a taint keeps free of everything else.
+// A pool of GPU nodes. A taint keeps other pods away from it.
 new PrefectAgent(chart, 'Gpu', {
   api,
   resourceName: 'prefect-gpu',
@@ -28,7 +27,7 @@ new PrefectAgent(chart, 'Gpu', {
   }),
 });
 
-// A team's own namespace, with its image, its account and its database. The agent's Secrets stay out of its reach.
+// A team with its own namespace, image, service account and database. It cannot reach the Secrets of the agent.
 const team = new Chart(app, 'fraud', { namespace: 'fraud' });
 new k8s.KubeNamespace(team, 'Namespace', {
   metadata: { name: 'fraud', labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
@@ -53,7 +52,7 @@ new PrefectAgent(chart, 'Fraud', {
   }),
 });
 
-// Flows that run for hours and must not be moved: autoscalers and drains wait for them, for a day at most.
+// Flows that run for hours and must not be moved. Autoscalers and drains wait for them, for at most a day.
 new PrefectAgent(chart, 'Long', {
   api,
   resourceName: 'prefect-long',

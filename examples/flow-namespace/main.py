@@ -1,5 +1,5 @@
-# An agent whose flow runs have a namespace of their own: whoever may create Jobs in a namespace can read its Secrets, so the
-# agent's stay out of reach of the flows. The agent's account gets its Role there, and nothing in its own namespace.
+# An agent whose flow runs have a namespace of their own. Everyone who may create Jobs in a namespace can read its Secrets, so flows
+# cannot reach the Secrets of the agent. The agent has a Role in the flow namespace and no permission in its own.
 from cdk8s import App, Chart
 from cdk8s_plus_27 import k8s
 from cdk8s_prefect import DebugConfig, LogLevel, PrefectAgent, PrefectApi, SecretKeyRef
@@ -24,7 +24,10 @@ chart.add_dependency(namespaces)
 PrefectAgent(
     chart,
     "Agent",
-    api=PrefectApi.cloud(api_key=SecretKeyRef.of("prefect-api-key", "key")),
+    api=PrefectApi.server(
+        url="http://prefect-apollo.prefect-server:4200",
+        api_key=SecretKeyRef.of("prefect-api-key", "key"),
+    ),
     labels=["kube"],
     flow_namespace="flows",
     debug=DebugConfig(chart, "Debug", flow_level=LogLevel.DEBUG),

@@ -1,5 +1,5 @@
-// An agent whose flow runs have a namespace of their own: whoever may create Jobs in a namespace can read its Secrets, so the
-// agent's stay out of reach of the flows. The agent's account gets its Role there, and nothing in its own namespace.
+// An agent whose flow runs have a namespace of their own. Everyone who may create Jobs in a namespace can read its Secrets, so flows
+// cannot reach the Secrets of the agent. The agent has a Role in the flow namespace and no permission in its own.
 import { App, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { DebugConfig, LogLevel, PrefectAgent, PrefectApi, SecretKeyRef } from 'cdk8s-prefect';
@@ -18,7 +18,7 @@ const chart = new Chart(app, 'prefect', { namespace: 'prefect' });
 chart.addDependency(namespaces);
 
 new PrefectAgent(chart, 'Agent', {
-  api: PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') }),
+  api: PrefectApi.server({ url: 'http://prefect-apollo.prefect-server:4200', apiKey: SecretKeyRef.of('prefect-api-key', 'key') }),
   labels: ['kube'],
   flowNamespace: 'flows',
   debug: new DebugConfig(chart, 'Debug', { flowLevel: LogLevel.DEBUG }),

@@ -1,5 +1,5 @@
-# Flow runs that may be moved, a sweeper that runs them again and removes what they leave behind, and what Prometheus and Grafana show of
-# it. Needs the Prometheus Operator, and Grafana's sidecar that looks for ConfigMaps with the label grafana_dashboard.
+# Flow runs that may be evicted, a sweeper that schedules them again and deletes leftovers, and its alerts and dashboard. Needs the
+# Prometheus Operator, and Grafana's sidecar that loads ConfigMaps with the label grafana_dashboard.
 from pathlib import Path
 
 from cdk8s import App, Chart, Duration
@@ -11,13 +11,12 @@ from cdk8s_prefect import (
     FlowRunSweeper,
     PrefectAgent,
     PrefectApi,
-    SecretKeyRef,
     SweeperMetrics,
     SweeperRule,
 )
 
 app = App()
-api = PrefectApi.cloud(api_key=SecretKeyRef.of("prefect-api-key", "key"))
+api = PrefectApi.server(url="http://prefect-apollo.prefect-server:4200")
 chart = Chart(app, "prefect", namespace="prefect")
 
 PrefectAgent(

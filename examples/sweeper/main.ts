@@ -1,13 +1,13 @@
-// Flow runs that may be moved, a sweeper that runs them again and removes what they leave behind, and what Prometheus and Grafana show of
-// it. Needs the Prometheus Operator, and Grafana's sidecar that looks for ConfigMaps with the label grafana_dashboard.
+// Flow runs that may be evicted, a sweeper that schedules them again and deletes leftovers, and its alerts and dashboard. Needs the
+// Prometheus Operator, and Grafana's sidecar that loads ConfigMaps with the label grafana_dashboard.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { App, Chart, Duration } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
-import { DaskWorkerPolicy, EvictionPolicy, FlowJobTemplate, FlowRunSweeper, PrefectAgent, PrefectApi, SecretKeyRef } from 'cdk8s-prefect';
+import { DaskWorkerPolicy, EvictionPolicy, FlowJobTemplate, FlowRunSweeper, PrefectAgent, PrefectApi } from 'cdk8s-prefect';
 
 const app = new App();
-const api = PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') });
+const api = PrefectApi.server({ url: 'http://prefect-apollo.prefect-server:4200' });
 const chart = new Chart(app, 'prefect', { namespace: 'prefect' });
 
 new PrefectAgent(chart, 'Agent', {
