@@ -4,5 +4,7 @@ module.exports = {
   testPathIgnorePatterns: ['oracle', 'cluster', 'package', 'docs'].map((folder) => `<rootDir>/test/${folder}/`),
   // main.ts and examples/ import the library by its name, as users do.
   moduleNameMapper: { '^cdk8s-prefect$': '<rootDir>/lib' },
+  // Hundreds of generated charts print what a user would want to see once.
+  setupFiles: ['<rootDir>/test/quiet.ts'],
   transform: { '\\.ts$': '@swc/jest' },
 };

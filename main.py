@@ -9,9 +9,10 @@ chart = Chart(app, "prefect", namespace="default")
 PrefectAgent(
     chart,
     "Agent",
-    api=PrefectApi.cloud(
+    api=PrefectApi.server(
+        # The name of the Service in the Helm chart of Prefect Server.
+        url=os.environ.get("PREFECT__CLOUD__API", "http://prefect-apollo.prefect-server:4200"),
         api_key=SecretKeyRef.of("prefect-api-key", "key"),
-        url=os.environ.get("PREFECT__CLOUD__API"),
     ),
     labels=["kube"],
 )

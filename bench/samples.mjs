@@ -12,8 +12,7 @@ export function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-/** Of what was measured in the same round, if both were in each: what else the machine does then is in both. */
-export function ratio(ours, theirs) {
-  if (ours.length !== theirs.length) return median(ours) / median(theirs);
-  return median(ours.map((sample, round) => sample / theirs[round]));
+/** Round by round: what else the machine does at the time is in both. */
+export function ratios(ours, theirs) {
+  return ours.map((sample, round) => sample / theirs[round]);
 }

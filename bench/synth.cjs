@@ -12,7 +12,7 @@ process.env.CDK8S_OUTDIR = output;
 
 /** 9 objects an agent: account, Role, RoleBinding, launcher, NetworkPolicy, Deployment; Job template and its budget; log levels. */
 const defaults = {
-  api: PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key') }),
+  api: PrefectApi.cloud({ apiKey: SecretKeyRef.of('prefect-api-key', 'key'), url: 'https://api.prefect.io' }),
   debug: { level: LogLevel.DEBUG },
   jobs: { resources: { memoryRequest: Size.gibibytes(2), memoryLimit: Size.gibibytes(2) }, onEviction: EvictionPolicy.PROTECT },
 };
@@ -59,7 +59,7 @@ const subjects = {
     writeFileSync(objectsFile, JSON.stringify(charts));
     const file = {
       defaults: {
-        api: { cloud: { apiKey: { name: 'prefect-api-key', key: 'key' } } },
+        api: { cloud: { apiKey: { name: 'prefect-api-key', key: 'key' }, url: 'https://api.prefect.io' } },
         debug: { level: 'DEBUG' },
         jobs: { resources: { memoryRequest: '2Gi', memoryLimit: '2Gi' }, onEviction: 'protect' },
       },

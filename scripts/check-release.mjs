@@ -1,16 +1,20 @@
 // Checks what a release promises beside its tests, a sentence each; exits with 1 if one does not hold. Writes the bill of materials,
 // build/sbom.json. `npm run compile` must have been run.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 /** Licences that ask for nothing but to be named. */
 const LICENCES = ['0BSD', 'Apache-2.0', 'BlueOak-1.0.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT', '(MIT OR CC0-1.0)'];
-const COMMIT = /^(bench|build|chore|ci|docs|feat|fix|perf|refactor|revert|style|test)(\([a-z0-9-]+\))?!?: \S/;
+const COMMIT = /^(bench|build|chore|ci|docs|feat|fix|perf|refactor|revert|style|test)(\([a-z0-9,-]+\))?!?: \S/;
 
-const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { name, version, license, dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const runtime = { ...peerDependencies, ...dependencies };
+const installed = installation();
 const lastRelease = output('git', 'tag', '--list', 'v*', '--merged', 'HEAD', '--sort=-version:refname').split('\n')[0] || undefined;
 
 let failed = false;
@@ -19,28 +23,44 @@ for (const check of [licences, billOfMaterials, vulnerabilities, commits, compat
   console.log(`${holds === undefined ? 'NOT ASKED' : holds ? 'ok' : 'FAILED'}: ${says}`);
   failed ||= holds === false;
 }
+rmSync(installed, { recursive: true });
 process.exit(failed ? 1 : 0);
+
+/** What an install brings, as a folder with a lock file: npm takes peers that are dev dependencies too for the latter only. */
+function installation() {
+  const folder = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-release-'));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version, license, dependencies: runtime }));
+  copyFileSync('package-lock.json', join(folder, 'package-lock.json'));
+  output('npm', '--prefix', folder, 'install', '--package-lock-only');
+  return folder;
+}
 
 /** Of everything that comes with an install, be it asked for by this package or by its peers. */
 function licences() {
-  const packages = JSON.parse(output('npm', 'query', '.prod'));
-  const others = packages.filter(({ license }) => !LICENCES.includes(license)).map((one) => `${one.name} ${one.version}: ${one.license}`);
+  const { packages } = JSON.parse(readFileSync(join(installed, 'package-lock.json'), 'utf8'));
+  const others = Object.entries(packages).filter(([, { license }]) => !LICENCES.includes(license));
   return others.length === 0
-    ? { holds: true, says: `the licences of ${packages.length} packages that an install brings are among ${LICENCES.join(', ')}` }
-    : { holds: false, says: `licences that are not on the list of scripts/check-release.mjs: ${others.join('; ')}` };
+    ? {
+        holds: true,
+        says: `the licences of ${Object.keys(packages).length} packages that an install brings are among ${LICENCES.join(', ')}`,
+      }
+    : {
+        holds: false,
+        says: `licences that are not on the list of scripts/check-release.mjs: ${others.map(([path, { license }]) => `${path}: ${license}`).join('; ')}`,
+      };
 }
 
 function billOfMaterials() {
-  const bill = output('npm', 'sbom', '--omit=dev', '--sbom-format=cyclonedx', '--sbom-type=library');
+  const bill = output('npm', '--prefix', installed, 'sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=library');
   mkdirSync('build', { recursive: true });
   writeFileSync('build/sbom.json', bill);
-  const { components } = JSON.parse(bill);
-  const holds = components.some((component) => component.name === 'cdk8s-plus-27');
-  return { holds, says: `the bill of materials, build/sbom.json, has ${components.length} components` };
+  const names = JSON.parse(bill).components.map((component) => component.name);
+  const holds = Object.keys(runtime).every((dependency) => names.includes(dependency));
+  return { holds, says: `the bill of materials, build/sbom.json, has ${names.length} components` };
 }
 
 function vulnerabilities() {
-  const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], { encoding: 'utf8' });
+  const { stdout } = spawnSync('npm', ['--prefix', installed, 'audit', '--package-lock-only', '--json'], { encoding: 'utf8' });
   const { metadata, vulnerabilities, message } = JSON.parse(stdout);
   if (!metadata) return { holds: undefined, says: `known vulnerabilities, since this registry does not answer npm audit: ${message}` };
   const { total } = metadata.vulnerabilities;

@@ -1,6 +1,6 @@
-// Compiles the library with jsii into build/ and puts what it reads beside the JavaScript.
+// Compiles the library with jsii into build/.
 import { spawnSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 // reserved-word: C# is no target, and "namespace" is the word of Kubernetes and Prefect.
 rmSync('build', { recursive: true, force: true });
@@ -10,11 +10,13 @@ const { status } = spawnSync(
   { stdio: 'inherit' },
 );
 if (status !== 0) process.exit(status ?? 1);
-cpSync('lib/python', 'build/lib/python', { recursive: true, filter: (path) => !path.includes('__pycache__') });
-cpSync('lib/fleet.schema.json', 'build/lib/fleet.schema.json');
+// npm would set this when it installs; jsii's runtime for Python takes files as they are packed.
+chmodSync('build/lib/review/cli.js', 0o755);
 
-// The README is PyPI's page too, from where only whole links lead to this repository.
-const { version, author } = JSON.parse(readFileSync('package.json', 'utf8'));
+// The README is PyPI's page too: in Python, without what that page does not draw, and without links into a repository that it has not.
 const assembly = JSON.parse(readFileSync('.jsii', 'utf8'));
-assembly.readme.markdown = assembly.readme.markdown.replace(/\]\((?![a-z]+:|#)/g, `](${author.url}/blob/v${version}/`);
+assembly.readme.markdown = assembly.readme.markdown
+  .replace(/^### TypeScript\n[\s\S]*?(?=^### )/m, '')
+  .replace(/^.*\n\n```mermaid\n[\s\S]*?```\n\n/m, '')
+  .replace(/\[([^\]]*)\]\((?![a-z]+:)[^)]*\)/g, '$1');
 writeFileSync('.jsii', JSON.stringify(assembly));

@@ -1,5 +1,5 @@
-// Generates lib/fleet.schema.json, the shape of a fleet's file, from the props of its teams: node scripts/fleet-schema.mjs [OUTPUT]
-// Where a prop has a value class, the file has the notation that lib/_fleet-notation.ts declares for it.
+// Generates lib/fleet/fleet.schema.json, the shape of a fleet's file, from the props of its teams: node scripts/fleet-schema.mjs [OUTPUT]
+// Where a prop has a value class, the file has the notation that lib/fleet/_fleet-notation.ts declares for it.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,10 +7,10 @@ import { createFormatter, createParser, createProgram, DEFAULT_CONFIG, NeverType
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const notations = ['Duration', 'Size', 'Cpu', 'SecretKeyRef', 'ConfigMapKeyRef', 'PrefectApi', 'EnvValue', 'Volume'];
+const notations = ['Duration', 'Size', 'Cpu', 'SecretKeyRef', 'ConfigMapKeyRef', 'PrefectApi', 'EnvFrom', 'EnvValue', 'Volume'];
 const config = {
   ...DEFAULT_CONFIG,
-  path: join(root, 'lib/_fleet-file.ts'),
+  path: join(root, 'lib/fleet/_fleet-file.ts'),
   tsconfig: join(root, 'tsconfig.lib.json'),
   type: 'FleetFile',
   topRef: false,
@@ -19,7 +19,7 @@ const config = {
 };
 
 const program = createProgram(config);
-const source = program.getSourceFile(join(root, 'lib/_fleet-notation.ts'));
+const source = program.getSourceFile(join(root, 'lib/fleet/_fleet-notation.ts'));
 const declarations = new Map(
   source.statements
     .filter((node) => ts.isTypeAliasDeclaration(node) || ts.isInterfaceDeclaration(node))
@@ -48,8 +48,8 @@ for (const definition of [schema, ...Object.values(schema.definitions)]) {
   allowNull(definition);
 }
 
-const $id = 'https://unpkg.com/cdk8s-prefect/build/lib/fleet.schema.json';
-writeFileSync(process.argv[2] ?? join(root, 'lib/fleet.schema.json'), `${JSON.stringify({ $id, ...schema }, null, 2)}\n`);
+const $id = 'https://unpkg.com/cdk8s-prefect/build/lib/fleet/fleet.schema.json';
+writeFileSync(process.argv[2] ?? join(root, 'lib/fleet/fleet.schema.json'), `${JSON.stringify({ $id, ...schema }, null, 2)}\n`);
 
 /** Our defaults are said in words, and belong to the description. */
 function describeDefaults({ properties = {} }) {

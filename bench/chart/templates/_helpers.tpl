@@ -8,3 +8,6 @@ app.kubernetes.io/part-of: prefect
 [cloud.agent]
 level = "{{ .Values.debug.level }}"
 {{ end }}
+{{- define "launcher" -}}
+{{- range $path, $_ := .Files.Glob "program/*.py" }}{{ $.Files.Get $path }}{{ end }}
+{{- end }}

@@ -1,1 +1,0 @@
-../../lib/python/launcher.py
