@@ -1231,17 +1231,17 @@ def judge(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], task
     def is_active(job: Job) -> bool:
         return not job.finished or any(not pod.finished for pod in pods if pod.job_uid == job.uid)
 
-    removable = [job for job in jobs if not job.deleted and not job.managed and (is_active(job) or not job.kept)]
-    living = [pod for pod in pods if pod.started and not pod.over]
-    pending = [pod for pod in pods if not pod.started and not pod.over]
+    removable = [job for job in jobs if not job.deleted and (is_active(job) or not job.kept)]
+    left = [pod for pod in pods if not pod.over]
+    living = [pod for pod in left if pod.started]
     making = [job for job in jobs if not job.finished and not job.deleted]
     over = is_over(entry, entry.uid, jobs, pods) and all(is_over(entry, job.uid, jobs, pods) for job in making)
-    gone = not living and not pending and (not making or over)
+    gone = not left and (not making or over)
     if any(job.managed for job in jobs):
         return Verdict()
     if run.finished:
         return Verdict("finished" if removable else "", tuple(sorted(job.uid for job in removable)), gone=gone, over=over, jobs=removable)
-    if is_taken_up(entry, run) and not living and not pending:
+    if is_taken_up(entry, run) and not left:
         return Verdict("away", gone=True, over=over)
     if run.state == "Cancelling":
         if entry.elsewhere:
@@ -1251,12 +1251,12 @@ def judge(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], task
         return Verdict("cancelling", (run.version,), gone=gone, idle=idle, over=over, why="it did not end", jobs=removable)
     if run.state not in ("Submitted", "Running") or any(pod.terminating is None for pod in living):
         return Verdict(gone=gone, over=over and not living)
-    if any(job.suspended for job in making) or any(pod.held for pod in pending):
+    if any(job.suspended for job in making) or any(pod.held for pod in left):
         return Verdict()
     if making and not living and not over:
-        return unstartable(entry, run, making, pods, pending, tasks)
+        return unstartable(entry, run, making, pods, left, tasks)
     ended = [job for job in removable if job.finished]
-    return lost(entry, run, ended, pods, living, pending, tasks, over)
+    return lost(entry, run, ended, pods, left, tasks, over)
 
 
 def is_over(entry: Entry, uid: str, jobs: Sequence[Job], pods: Sequence[Pod]) -> bool:
@@ -1290,7 +1290,7 @@ def unstartable(
         # An agent makes a Job when the task is due. This Job is not for it.
         return Verdict()
     pod = next(iter(pending), None)
-    why = (pod.waiting or "it has not started") if pod else "there is no pod"
+    why = pod.waiting if pod else "there is no pod"
     # A Job replaces a failed pod after a pause.
     least = BACKOFF if pods and not pending else 0
     progress = tuple(sorted((pod.uid, pod.over, pod.progress) for pod in pods) + sorted((job.uid, "") for job in making) + submitted)
@@ -1303,32 +1303,25 @@ def submitted_of(tasks: Sequence[Task]) -> List[Tuple[str, int]]:
 
 
 def lost(
-    entry: Entry,
-    run: Run,
-    ended: Sequence[Job],
-    pods: Sequence[Pod],
-    living: Sequence[Pod],
-    pending: Sequence[Pod],
-    tasks: Sequence[Task],
-    over: bool,
+    entry: Entry, run: Run, ended: Sequence[Job], pods: Sequence[Pod], left: Sequence[Pod], tasks: Sequence[Task], over: bool
 ) -> Verdict:
+    gone = not left
     if any(task.state in WAITING for task in tasks):
-        return Verdict(gone=not living and not pending, over=over)
+        return Verdict(gone=gone, over=over)
     least = ZOMBIE_KILLER if any(task.state == "Running" and task.may_retry for task in tasks) else 0
     submitted = submitted_of(tasks)
-    more = max([pod.terminating + LINGERING for pod in (*living, *pending) if pod.terminating is not None] or [0])
-    marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in pods if not pod.over))
-    silent = entry.moved and all(pod.terminating is not None for pod in pending)
-    is_lost = not entry.elsewhere and (silent or over and not living and not pending)
+    more = max([pod.terminating + LINGERING for pod in left if pod.terminating is not None] or [0])
+    marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in left))
+    silent = entry.moved and all(pod.terminating is not None for pod in left)
+    is_lost = not entry.elsewhere and (silent or over and gone)
     condition = "lost" if is_lost else "cannot-tell"
     failed = next((pod for pod in pods if pod.failed), None)
     if failed:
         why = f"pod {failed.name} failed: {failed.failed}"
-    elif living:
+    elif left:
         why = "its pod is being terminated, and shows no life"
     else:
         why = "it and its pods have ended, were evicted or deleted"
-    gone = not living and not pending
     return Verdict(condition, marker, max(least, SUBMITTED if submitted else 0), more, gone, over, why, failed, ended)
 
 
@@ -1367,7 +1360,7 @@ def cases(ledger: Ledger, sight: Sight) -> Dict[str, Case]:
         found.setdefault(job.run_id, Case([], [])).jobs.append(job)
         of_job[job.uid] = job.run_id
     for pod in sight.pods:
-        for run_id in {pod.run_id, of_job.get(pod.job_uid or "")} - {None}:
+        for run_id in {pod.run_id, of_job.get(pod.job_uid)} - {None}:
             found.setdefault(str(run_id), Case([], [])).pods.append(pod)
     return found
 
