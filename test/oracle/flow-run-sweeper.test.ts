@@ -4,9 +4,9 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FakePrefectServer } from '../prefect-server/fake-prefect-server';
+import { serverOf, textOf } from '../prefect-server/listener';
 import { setTaskRun } from '../prefect-server/testing';
 import { PythonOracle, prefectOf } from './oracle';
 import releases from './releases.json';
@@ -130,8 +130,8 @@ describe.each(releases.prefect)('a write is sent once, by Prefect %s,', (release
     await server.start();
     stops.push(() => server.stop());
     let writes = 0;
-    const front = createServer(async (request, response) => {
-      const body = await text(request);
+    const front = serverOf(async (request, response) => {
+      const body = await textOf(request);
       const forward = async () => (await fetch(`http://127.0.0.1:${server.port}`, { method: 'POST', body })).text();
       if (body.includes('set_flow_run_states')) {
         writes++;

@@ -2,12 +2,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FakePrefectServer } from '../prefect-server/fake-prefect-server';
+import { serverOf, textOf } from '../prefect-server/listener';
 
 const LAUNCHER = join(__dirname, '../../lib/agent/program/launcher.py');
 const TEMPLATE = JSON.stringify({
@@ -35,9 +36,8 @@ beforeEach(async () => {
   await prefect.start();
   jobs = [];
   objects = {};
-  kubernetes = createServer(async (request, response) => {
-    let body = '';
-    for await (const chunk of request) body += chunk;
+  kubernetes = serverOf(async (request, response) => {
+    const body = await textOf(request);
     if (request.method === 'POST') jobs.push(JSON.parse(body));
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
     const [label = '', value] = (searchParams.get('labelSelector') ?? '').split('=');

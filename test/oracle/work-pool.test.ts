@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Chart } from 'cdk8s';
 import { BaseJobTemplate, type BaseJobTemplateProps, JobVariable, Prefect3Api, WorkPool, type WorkPoolProps } from '../../lib';
+import { serverOf, textOf } from '../prefect-server/listener';
 import { type Manifest, only } from '../support';
 import { PREFECT3, Prefect3Server, type Registered, Registrar, register } from './prefect3';
 
@@ -241,15 +242,14 @@ describe('the program of a work pool', () => {
 
 /** Passes requests on, after `before` each. */
 async function relayTo(url: string, before: () => Promise<void>): Promise<{ url: string; server: Server }> {
-  const server = createServer(async (request, response) => {
+  const server = serverOf(async (request, response) => {
     await before();
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = await textOf(request);
     try {
       const answer = await fetch(url.replace(/\/api$/, '') + request.url, {
         method: request.method,
         headers: { 'content-type': 'application/json' },
-        body: chunks.length > 0 ? Buffer.concat(chunks) : undefined,
+        body: body || undefined,
       });
       response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
     } catch {

@@ -46,10 +46,7 @@ export class FakePrefectServer {
   readonly calls: Call[] = [];
   private readonly store: Store;
   private readonly schema;
-  private readonly listener = new Listener((request, response) => {
-    // a client that goes away in the middle of a request, as a killed pod does, gets nothing more
-    this.handle(request, response).catch((error) => request.socket.destroy(error));
-  });
+  private readonly listener = new Listener((request, response) => this.handle(request, response));
   private readonly faults: Array<{ readonly operation: string; readonly fault: Fault }> = [];
   private outage?: Exclude<Fault, string>;
 

@@ -1,14 +1,21 @@
 /** A port that can be closed and opened again, as that of an API that goes down and comes back. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** A server for tests. */
+export function serverOf(handler: Handler): Server {
+  return createServer(handler);
+}
 
 export class Listener {
   private readonly server: Server;
   private opened?: { readonly host: string; readonly port: number };
 
-  constructor(handler: RequestListener) {
-    this.server = createServer(handler);
+  constructor(handler: Handler) {
+    this.server = serverOf(handler);
   }
 
   async open(address: { readonly host: string; readonly port: number }): Promise<void> {
