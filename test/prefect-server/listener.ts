@@ -5,9 +5,14 @@ import type { AddressInfo } from 'node:net';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** A server for tests. */
+/** A server for tests. A client that leaves a request half-way, as a killed process does, ends that request alone. */
 export function serverOf(handler: Handler): Server {
-  return createServer(handler);
+  return createServer((request, response) => {
+    handler(request, response).catch((error) => {
+      // A request that is there as a whole was not left: the fault is the server's.
+      if (request.complete) throw error;
+    });
+  });
 }
 
 export class Listener {
