@@ -7,4 +7,6 @@ module.exports = {
   // Hundreds of generated charts print what a user would want to see once.
   setupFiles: ['<rootDir>/test/quiet.ts'],
   transform: { '\\.ts$': '@swc/jest' },
+  // Some start processes: a busy machine is not a failure.
+  testTimeout: 240_000,
 };

@@ -14,6 +14,8 @@ async function main() {
   console.log('A stand-in for Prefect Server, for tutorials and tests. It keeps everything in memory, until Ctrl+C.');
   console.log('It has no user interface and no password: run it only on a network that you trust. Its addresses:\n');
   for (const address of ['localhost', ...addresses]) console.log(`  http://${address}:${server.port}`);
+  // For a program that has started it and does not read what is for people.
+  process.send?.(server.port);
 }
 
 main();
