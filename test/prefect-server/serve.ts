@@ -6,6 +6,11 @@ import { FakePrefectServer } from './fake-prefect-server';
 const { values } = parseArgs({ options: { port: { type: 'string', default: '4200' } } });
 const server = new FakePrefectServer();
 
+// Whoever has read where it listens may stop reading: it serves on.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 async function main() {
   await server.start({ host: '0.0.0.0', port: Number(values.port) });
   const addresses = Object.values(networkInterfaces()).flatMap((all = []) =>
