@@ -41,7 +41,8 @@ try {
   const startUp = measureStartUp();
   const imports = measureImports();
   const guard = measureGuard();
-  await report(fleets, startUp, imports, guard, agent);
+  const review = measureReview();
+  await report({ fleets, startUp, imports, guard, review, agent });
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -116,7 +117,13 @@ function measureGuard() {
   return JSON.parse(execFileSync('node', guard, { encoding: 'utf8' }));
 }
 
-function report(fleets, startUp, imports, guard, agent) {
+/** The review of a fleet of which every agent changes, beside synthesizing it, in turns. */
+function measureReview() {
+  const program = [join(import.meta.dirname, 'review.cjs'), small ? 200 : 4000, rounds, folder];
+  return JSON.parse(execFileSync('node', program, { encoding: 'utf8' }));
+}
+
+function report({ fleets, startUp, imports, guard, review, agent }) {
   const of = (subject, agents) => fleets.find((run) => run.subject === subject && run.agents === agents);
   const millis = (subject, agents) => of(subject, agents).millis;
   const perAgent = millis('ours', largest).map((sample) => sample / largest);
@@ -125,6 +132,7 @@ function report(fleets, startUp, imports, guard, agent) {
     { name: 'cdk8s synth of main.ts / of an empty app', values: ratios(startUp.ours, startUp.empty), atMost: 1.3 },
     { name: 'ms to import the library, beyond its dependencies', values: imports.library, atMost: 20 },
     { name: 'a fleet / the same without the checks of props', values: ratios(guard.on, guard.off), atMost: 1.05 },
+    { name: 'to review a fleet / to synthesize it', values: ratios(review.review, review.synthesis), atMost: 1 },
     { name: 'importing the library / importing cdk8s', values: ratios(imports.library, imports.dependencies), atMost: 0.5 },
     {
       name: `${largest} agents / YAML library alone`,
@@ -174,7 +182,7 @@ function report(fleets, startUp, imports, guard, agent) {
   mkdirSync(results, { recursive: true });
   writeFileSync(
     join(results, 'bench.json'),
-    `${JSON.stringify({ versions: used, machine, scratch, rounds, comparisons, fleets, startUp, imports, guard, perAgent: agent }, null, 1)}\n`,
+    `${JSON.stringify({ versions: used, machine, scratch, rounds, comparisons, fleets, startUp, imports, guard, review, perAgent: agent }, null, 1)}\n`,
   );
   return plot(fleets, { ...used, machine, rounds }, join(results, 'bench.svg'));
 }
