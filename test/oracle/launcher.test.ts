@@ -6,7 +6,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../cluster/harness/eventually';
 import { FakePrefectServer } from '../prefect-server/fake-prefect-server';
 import { serverOf, textOf } from '../prefect-server/listener';
 
@@ -86,18 +86,8 @@ async function start(template = TEMPLATE, flags: string[] = []): Promise<ChildPr
   return agent;
 }
 
-async function until(holds: () => unknown): Promise<void> {
-  let last: unknown;
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(100)) {
-    try {
-      if (holds()) return;
-      last = 'it does not hold';
-    } catch (error) {
-      last = error;
-    }
-  }
-  throw new Error(`not within a minute: ${holds}: ${last}\n${log()}`);
-}
+const until = (holds: () => unknown): Promise<void> =>
+  eventually(() => expect(holds()).toBeTruthy(), { interval: 100, state: async () => `${holds}\n${log()}` });
 
 const exitOf = async (child: ChildProcess) => {
   await until(() => child.exitCode !== null || child.signalCode !== null);

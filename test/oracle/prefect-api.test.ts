@@ -5,6 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { eventually } from '../cluster/harness/eventually';
 import { FakePrefectServer } from '../prefect-server/fake-prefect-server';
 import { tasksOf } from '../prefect-server/flow-file';
 import { prefectSchema } from '../prefect-server/schema';
@@ -88,13 +89,8 @@ const taskStates = (id: string) =>
   server.run(id).task_runs.map(({ task, map_index, state: type }) => `${task.slug}${map_index < 0 ? '' : `[${map_index}]`} ${type}`);
 const refused = () => server.calls.filter(({ errors }) => errors.length > 0);
 
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`not within a minute: ${what}\n${readFileSync(agentLog(), 'utf8')}`);
-    await sleep(100);
-  }
-}
+const until = (what: string, holds: () => boolean): Promise<void> =>
+  eventually(() => expect(holds()).toBe(true), { interval: 100, state: async () => `${what}\n${readFileSync(agentLog(), 'utf8')}` });
 
 /** Waits for the end of a run, and shows its log if it ends otherwise. */
 async function ended(id: string, type: string): Promise<void> {

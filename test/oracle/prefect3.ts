@@ -213,6 +213,12 @@ export class WorkerProgram {
     this.process.kill(signal);
   }
 
+  /** Ends it, if it runs. */
+  async stop(): Promise<void> {
+    this.kill('SIGKILL');
+    await this.ended();
+  }
+
   /** Its exit code. */
   async ended(): Promise<number | null> {
     await this.closed;

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** How long anything is waited for at least, in milliseconds: a busy machine is not a failure. */
+export const PATIENCE = 240_000;
+
 export interface EventuallyOptions {
-  /** In milliseconds; four minutes if not given: a busy machine is not a failure. */
+  /** In milliseconds; `PATIENCE` if not given. */
   readonly timeout?: number;
   readonly interval?: number;
   /** What is added to the error, such as the state of the cluster. */
@@ -10,7 +13,7 @@ export interface EventuallyOptions {
 
 /** Tries until an attempt does not throw, and gives what it returned. Fails with the reason of the last attempt. */
 export async function eventually<T>(attempt: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<T> {
-  const { timeout = 240_000, interval = 500, state } = options;
+  const { timeout = PATIENCE, interval = 500, state } = options;
   for (const start = Date.now(); ; await sleep(interval)) {
     try {
       return await attempt();
