@@ -16,6 +16,7 @@ import flow_jobs
 import image_pulls
 import kubernetes_client
 import prefect_client
+import unfinished_runs
 
 
 def main() -> None:
@@ -54,6 +55,7 @@ def main() -> None:
     flow_jobs.mend_jobs(options.api_key_secret, options.token_for_named_accounts)
     if options.sweeper == "true":
         disrupted_runs.leave_disrupted_runs()
+        unfinished_runs.keep_jobs()
     if options.sweeper_of_image_pulls == "true":
         image_pulls.leave_image_pulls()
     failed_pods.say_why()

@@ -415,6 +415,34 @@ def test_pod_on_a_lost_node_without_heartbeats_is_left_alone_and_counted():
     assert sweeper.signs.unclear == {"flows": 1}
 
 
+def test_sweeper_that_restarts_more_often_than_hearts_beat_sees_life_too():
+    world = World()
+    run, job = running(world)
+    for _ in range(6):
+        world.beat(run)
+        world.sweep(world.sweeper())
+        world.pass_time(30)
+    # No sweeper is there to see how it ends.
+    world.delete_job(job)
+    sweep_for(world, world.sweeper(), 150)
+    assert state(world, run) == "Failed"
+
+
+def test_heartbeat_is_in_the_ledger_only_until_it_was_seen_to_move():
+    world = World()
+    run, _ = running(world)
+    world.beat(run)
+    sweeper = world.sweeper()
+    texts = []
+    for _ in range(4):
+        world.sweep(sweeper)
+        texts.append(world.objects["ConfigMap"][LEDGER]["data"][run])
+        world.pass_time(30)
+        world.beat(run)
+    # A ledger that changes with each heartbeat would be written at each pass.
+    assert texts[0] != texts[1] == texts[2] == texts[3]
+
+
 def test_cancelling_run_that_hangs_is_ended_although_its_heartbeat_moves():
     world = World()
     run, job = running(world)
