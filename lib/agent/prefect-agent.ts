@@ -84,8 +84,8 @@ export interface PrefectAgentProps extends PrefectAgentOptions {
   readonly jobTemplate?: FlowJobTemplate;
   /**
    * Whether a `FlowRunSweeper` handles the flow namespace. If so, the agent leaves two kinds of flow runs to it instead of failing them:
-   * disrupted runs with `EvictionPolicy.RUN_AGAIN` (rule `lostRuns`), and runs whose image cannot be pulled (rule `unstartableJobs`). Set
-   * it to true if the sweeper is in another app.
+   * disrupted runs with `EvictionPolicy.RUN_AGAIN` (rule `lostRuns`), and runs whose image cannot be pulled (rule `unstartableJobs`). It also
+   * deletes Jobs only after their flow runs are finished (rule `lostRuns`). Set it to true if the sweeper is in another app.
    *
    * @default - for each of the two rules, whether a sweeper of this app has it for the flow namespace
    */

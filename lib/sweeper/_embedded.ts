@@ -1329,7 +1329,7 @@ def lost(
 
 
 class Beats:
-    """The last heartbeat of each run, in memory. The ledger stores a heartbeat only while a run is in a condition."""
+    """The last heartbeat of each run, in memory. The ledger stores a heartbeat until it has moved, and while a condition depends on it."""
 
     def __init__(self) -> None:
         self.seen = {}  # type: Dict[str, Tuple[int, str]]
@@ -1424,7 +1424,9 @@ def observe(
         entry = counted(entry._replace(rule=rule), old, verdict, elapsed, changed)
         if verdict.condition != "away":
             entry = entry._replace(version=run.version, gone=verdict.gone, over=verdict.over)
-        entry = entry._replace(heartbeat=digest(run.heartbeat) if heeds_life(verdict) else "")
+        # Until the heartbeat was seen to move, it is kept for the next process too.
+        keeps = heeds_life(verdict) or not entry.moved
+        entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
         if verdict.condition == "away" and entry.observed >= FORGOTTEN:
             continue
         if not run.finished or jobs or entry.job in with_dask or any(not pod.finished for pod in pods):

@@ -7,7 +7,12 @@ afterAll(() => oracle.stop());
 
 const STAMP = { 'cdk8s-prefect/job-template': 'jobs' };
 const job = (onEviction: string, status: object = { failed: 1 }, stamp: object = STAMP) => {
-  const labels = { 'prefect.io/identifier': '0123abcd', 'prefect.io/flow_run_id': 'run', 'cdk8s-prefect/on-eviction': onEviction, ...stamp };
+  const labels = {
+    'prefect.io/identifier': '0123abcd',
+    'prefect.io/flow_run_id': 'run',
+    'cdk8s-prefect/on-eviction': onEviction,
+    ...stamp,
+  };
   return { metadata: { name: 'job', labels }, spec: { template: { spec: { containers: [] } } }, status };
 };
 const pod = (status: object, metadata: object = {}) => ({
