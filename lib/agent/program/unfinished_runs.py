@@ -1,7 +1,7 @@
 """Keeps the Job of a flow run that is not finished.
 
-The stock agent deletes each Job that has failed or succeeded. It sets the run to Failed only if it finds a failed pod. If the pod is gone, or
-if its process ended without a final state, the run stays Running and the Job was the only evidence. This module leaves such a Job to the
+The stock agent deletes each Job that has failed or succeeded. It sets the run to Failed only if it finds a failed pod. If the pod is gone,
+or if its process ended without a final state, the run stays Running and the Job was the only evidence. This module leaves such a Job to the
 sweeper, which ends the run. The agent deletes the Job when the run is finished.
 """
 
