@@ -81,7 +81,7 @@ describe.each(PREFECT3)('Prefect %s', (release) => {
     beforeAll(async () => {
       server = await Prefect3Server.start(release);
       flowId = (await server.ask('POST', '/flows/', { name: 'flow' })).body.id;
-    }, 120_000);
+    });
     afterAll(() => server.stop());
 
     test('takes every template that we take, and refuses the job variables that we refuse', async () => {

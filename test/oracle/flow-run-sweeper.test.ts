@@ -177,8 +177,8 @@ describe.each(releases.prefect)('a write is sent once, by Prefect %s,', (release
     expect(lost).toEqual({ state: 'Scheduled', refused: expect.stringContaining('Connection'), writes: 1 });
   });
   test('where its answer trickles in: it is over in time as a whole', async () => {
-    const late = await withWrites((response, forward) => {
-      forward();
+    const late = await withWrites(async (response, forward) => {
+      await forward();
       response.writeHead(200, { 'content-length': 1000 });
       const trickle = setInterval(() => response.write(' '), 500);
       response.on('close', () => clearInterval(trickle));

@@ -16,6 +16,9 @@ from signs import CONNECTIONS, Signs
 from test_api_server import account, serving  # noqa: F401
 from world import INTERVAL, NAMESPACE, World
 
+# How long anything is waited for at least, in seconds: a busy machine is not a failure.
+BUSY = 240
+
 
 def pages_of(items):
     """Answers a list as an API server does, page by page."""
@@ -68,7 +71,7 @@ def test_no_more_than_the_cap_is_read(account, monkeypatch):  # noqa: F811
     with serving(account, endless) as (server, _):
         with pytest.raises(TooLarge):
             server.call("GET", "/")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + BUSY
         while len(sent) == 1000 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert len(sent) < 1000
@@ -187,11 +190,11 @@ def test_idle_connections_do_not_add_up_and_a_probe_is_answered():
     idle = []
     try:
         for _ in range(6 * CONNECTIONS):
-            idle.append(socket.create_connection(("127.0.0.1", port), timeout=5))
-        with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as probe:
+            idle.append(socket.create_connection(("127.0.0.1", port), timeout=BUSY))
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=BUSY)) as probe:
             probe.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
             assert b" 200 " in probe.recv(100)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + BUSY
         while signs.connections() > CONNECTIONS and time.monotonic() < deadline:
             time.sleep(0.01)
         assert signs.connections() <= CONNECTIONS
