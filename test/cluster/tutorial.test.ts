@@ -61,7 +61,7 @@ onCluster('the tutorial ends in a finished flow run', async () => {
           expect(printed).toMatch(/Flow run succeeded!\n$/);
           // A flow run sends its log in batches, and the last one may come after its state. `--watch` prints what is there by then.
           const [, id] = /UUID: (\S+)/.exec(printed) ?? [];
-          await eventually(async () => expect(await type(`python3 -c "${LOG}" ${id}`)).toContain('Hello, Kubernetes'), { timeout: 60_000 });
+          await eventually(async () => expect(await type(`python3 -c "${LOG}" ${id}`)).toContain('Hello, Kubernetes'));
         }
       }
     }

@@ -196,7 +196,7 @@ async function holdPermissions(api: ApiServer, { old, next, name }: Pair, review
         { 'impersonate-user': user },
       );
     // The server learns of rights a moment later.
-    await eventually(async () => expect((await creating([])).status).toBe(201), { timeout: 30_000 });
+    await eventually(async () => expect((await creating([])).status).toBe(201));
     const answers = await Promise.all(rules.map(creating));
     const isRefused = answers.some(({ status }) => status === 403);
     // A rule that no role may have is refused to everybody.

@@ -62,7 +62,7 @@ export class Site {
       const { status, body } = await this.api.request('POST', path, { metadata, spec });
       if (status >= 400 && status !== 409) throw new Error(`${metadata.name} could not be defined: ${body.message}`);
       const served = async () => this.api.expect('GET', `/apis/${spec.group}/v1/namespaces/${this.namespace}/${spec.names.plural}`);
-      await eventually(served, { timeout: 30_000 });
+      await eventually(served);
     }
   }
 
@@ -97,9 +97,7 @@ export class Site {
     if (priorityClassName && (await this.make('/apis/scheduling.k8s.io/v1/priorityclasses', priorityClassName, { value: 1 }))) {
       // The server reads these from a cache.
       const pod = asPod({ spec: { priorityClassName, containers: [{ name: 'a', image: 'a' }] } }, 'a');
-      await eventually(async () => this.complainIfNot(await this.api.dryRun([pod], { namespace: this.pods.privileged })), {
-        timeout: 10_000,
-      });
+      await eventually(async () => this.complainIfNot(await this.api.dryRun([pod], { namespace: this.pods.privileged })));
     }
   }
 

@@ -40,7 +40,7 @@ export class Namespace extends Kubectl {
   }
 
   /** Runs a pod of one container until that has ended, however it ends. */
-  async runPod(name: string, container: Json, podSpec: Json = {}, timeout = 120_000): Promise<FinishedPod> {
+  async runPod(name: string, container: Json, podSpec: Json = {}, timeout?: number): Promise<FinishedPod> {
     const spec = { restartPolicy: 'Never', ...podSpec, containers: [{ name: 'main', ...container }] };
     await this.apply([{ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec }]);
     const ended = async () => {
