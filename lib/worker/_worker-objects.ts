@@ -51,6 +51,11 @@ export function addDeployment(scope: Construct, { name, labels, selector }: Part
   return addObject(scope, 'Resource', deployment);
 }
 
+export function addDisruptionBudget(scope: Construct, { name, labels, selector }: Party): ApiObject {
+  const budget = { metadata: { name, labels }, spec: { maxUnavailable: 1, selector: { matchLabels: selector } } };
+  return addObject(scope, 'PodDisruptionBudget', manifest('policy/v1', 'PodDisruptionBudget', budget));
+}
+
 /** A service account, and a Role for it in the flow namespace. */
 export function addAccount(scope: Construct, { name, namespace, flowNamespace, labels }: Party, rules: Rule[]): void {
   const metadata = { name: `${name}-rbac`, namespace: flowNamespace, labels };

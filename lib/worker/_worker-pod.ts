@@ -32,6 +32,8 @@ interface WorkerPod {
   readonly image: string;
   readonly serviceAccountName: string;
   readonly labels: Record<string, string>;
+  /** The ConfigMap of the programs, and the one that runs. */
+  readonly launcherName: string;
   readonly program: string;
   readonly args: string[];
   readonly env: Plain<k8s.EnvVar>[];
@@ -73,6 +75,7 @@ export function renderWorkerPod(where: Construct, options: WorkerPodOptions, pod
     ...pod.env,
   ];
   const files: PodFiles = {
+    launcher: { mountPath: PROGRAM_FOLDER, source: { configMap: { name: pod.launcherName } } },
     ...pod.files,
     ...(credentials && {
       credentials: {

@@ -1,6 +1,7 @@
 import { Chart } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
+import { checkFirst, checkText } from '../kubernetes/_checks';
 import type { Plain } from '../kubernetes/_manifest';
 import { refuse, type Where } from '../kubernetes/_refuse';
 import type { SecretKeyRef } from '../kubernetes/key-ref';
@@ -80,6 +81,14 @@ export function checkNamespace(worker: Construct, pool: WorkPool, namespace: str
       remedy: "make it in the chart of the worker: new WorkPool(chart, 'Pool', { name: 'k8s', baseJobTemplate })",
     });
   }
+}
+
+export function checkQueues(worker: Construct, queues: string[]): string[] {
+  for (const [i, queue] of queues.entries()) {
+    checkText(worker, `workQueues[${i}]`, queue);
+    checkFirst(worker, 'workQueues', queues, i);
+  }
+  return queues;
 }
 
 export function checkReplicas(worker: Construct, replicas: number): number {

@@ -1,11 +1,10 @@
 import { type ApiObject, Size } from 'cdk8s';
 import { Construct } from 'constructs';
-import { checkDnsLabel, checkFirst, checkText } from '../kubernetes/_checks';
+import { checkDnsLabel } from '../kubernetes/_checks';
 import { checkProps } from '../kubernetes/_guard';
 import type { PodTemplate } from '../kubernetes/_hardened-pod';
-import { manifest } from '../kubernetes/_manifest';
 import { renderEgress } from '../kubernetes/_network';
-import { addObject, namespaceOf } from '../kubernetes/_object';
+import { namespaceOf } from '../kubernetes/_object';
 import { addFiles, addNetworkPolicy, nameOfFiles } from '../kubernetes/_program';
 import type { ImagePullPolicy } from '../kubernetes/container-options';
 import type { EnvValue } from '../kubernetes/env-value';
@@ -15,9 +14,18 @@ import type { PodOptions } from '../kubernetes/pod-options';
 import { type ContainerResources, Cpu } from '../kubernetes/resources';
 import { PROGRAMS } from './_embedded';
 import { checkWorkerImage, WORKER_IMAGE } from './_worker-image';
-import { addAccount, addDeployment, OBSERVER_RULES, party, type Rule, rightsOf, WORKER_RULES } from './_worker-objects';
+import {
+  addAccount,
+  addDeployment,
+  addDisruptionBudget,
+  OBSERVER_RULES,
+  party,
+  type Rule,
+  rightsOf,
+  WORKER_RULES,
+} from './_worker-objects';
 import { credentialsOf, PROGRAM_FOLDER, renderWorkerPod } from './_worker-pod';
-import { checkNamespace, checkReplicas, checkWorkerEnv, renderFlowRunCredentials } from './_worker-settings';
+import { checkNamespace, checkQueues, checkReplicas, checkWorkerEnv, renderFlowRunCredentials } from './_worker-settings';
 import type { WorkPool } from './work-pool';
 
 /** Properties of `PrefectWorker`. */
@@ -159,16 +167,7 @@ export class PrefectWorker extends Construct {
     this.launcher = addFiles(this, 'Launcher', launcherName, worker.labels, data);
     addAccount(this, worker, WORKER_RULES);
     this.networkPolicy = addNetworkPolicy(this, worker, undefined, egress);
-    if (replicas > 1) {
-      this.podDisruptionBudget = addObject(
-        this,
-        'PodDisruptionBudget',
-        manifest('policy/v1', 'PodDisruptionBudget', {
-          metadata: { name: this.resourceName, labels: worker.labels },
-          spec: { maxUnavailable: 1, selector: { matchLabels: { app: this.resourceName } } },
-        }),
-      );
-    }
+    if (replicas > 1) this.podDisruptionBudget = addDisruptionBudget(this, worker);
     this.deployment = addDeployment(this, worker, replicas, workerPod);
 
     const child = new Construct(this, 'Observer');
@@ -180,11 +179,7 @@ export class PrefectWorker extends Construct {
   private renderWorker(props: PrefectWorkerProps, labels: Record<string, string>, launcherName: string, replicas: number): PodTemplate {
     const { workPool } = props;
     const { api } = workPool.baseJobTemplate;
-    const queues = props.workQueues ?? [];
-    for (const [i, queue] of queues.entries()) {
-      checkText(this, `workQueues[${i}]`, queue);
-      checkFirst(this, 'workQueues', queues, i);
-    }
+    const queues = checkQueues(this, props.workQueues ?? []);
     const credentials = credentialsOf(api);
     const folder = '/etc/prefect/work-pool';
     return renderWorkerPod(this, props, {
@@ -211,10 +206,8 @@ export class PrefectWorker extends Construct {
         { name: 'PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_ENABLED', value: 'false' },
         ...renderFlowRunCredentials(this, api, props.flowRunCredentials),
       ],
-      files: {
-        ...launcherFiles(launcherName),
-        'work-pool': { mountPath: folder, source: { configMap: { name: workPool.configMap.name } } },
-      },
+      launcherName,
+      files: { 'work-pool': { mountPath: folder, source: { configMap: { name: workPool.configMap.name } } } },
       resources: props.resources ?? DEFAULT_RESOURCES,
       // Both signs are those of start_worker.py.
       livenessProbe: { exec: { command: newerThanFiveMinutes('/tmp/alive') }, periodSeconds: 30, timeoutSeconds: 10 },
@@ -273,7 +266,8 @@ export class PrefectWorker extends Construct {
           ? [{ name: 'PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_ADDITIONAL_LABEL_FILTERS', value: `prefect.io/work-pool-name=${pool}` }]
           : []),
       ],
-      files: launcherFiles(launcherName),
+      launcherName,
+      files: {},
       resources: props.observerResources ?? DEFAULT_RESOURCES,
       // The port is only open after Kubernetes has answered. With this probe, an outage of an hour is no crash loop.
       startupProbe: { ...health, periodSeconds: 10, failureThreshold: 360 },
@@ -293,10 +287,6 @@ export class PrefectWorker extends Construct {
   private checkAccess(rules: Rule[], flags: string[] = []): string[] {
     return ['python3', `${PROGRAM_FOLDER}/check_access.py`, `--namespace=${this.flowNamespace}`, ...flags, ...rightsOf(rules)];
   }
-}
-
-function launcherFiles(name: string) {
-  return { launcher: { mountPath: PROGRAM_FOLDER, source: { configMap: { name } } } };
 }
 
 /** The kubelet expands $(NAME) in arguments and reads $$ as $. */
