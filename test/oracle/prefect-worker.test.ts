@@ -1,5 +1,8 @@
 /** The programs of a worker with the real Prefect 3. What they do on a cluster: test/cluster/prefect-worker.test.ts. */
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../cluster/harness/eventually';
@@ -63,6 +66,53 @@ describe('a Secret that no header can hold', () => {
     rmSync(folder, { recursive: true });
     expect(worker.log).toContain(message);
     expect(worker.log).not.toContain('M@RKER');
+  });
+});
+
+describe('the init program asks only what each service account may ask', () => {
+  /** An API server that answers each review alike, and the requests that it got. */
+  async function kubernetes(status: number, allowed = true) {
+    const requests: string[] = [];
+    const server = createServer((request, response) => {
+      requests.push(`${request.method} ${request.url}`);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ spec: {}, status: { allowed } }));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const before = [
+      'from kubernetes_asyncio import client, config',
+      'def load():',
+      `    client.Configuration.set_default(client.Configuration(host="http://127.0.0.1:${port}"))`,
+      'config.load_incluster_config = load',
+    ].join('\n');
+    const program = new WorkerProgram('check_access.py', ['--namespace=flows', 'create jobs.batch', 'get pods/log'], NOWHERE, before);
+    const code = await program.ended();
+    server.close();
+    return { code, log: program.log, requests };
+  }
+  const REVIEW = 'POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+
+  test('it may ask', async () => {
+    const { code, requests } = await kubernetes(201);
+    expect(code).toBe(0);
+    expect(requests).toEqual([REVIEW, REVIEW]);
+  });
+  test('a permission is missing: it fails', async () => {
+    const { code, log } = await kubernetes(201, false);
+    expect(code).toBe(1);
+    expect(log).toContain('may not create jobs.batch, get pods/log in namespace flows: bind the Role of the PrefectWorker to it');
+  });
+  test('it may not ask: the check is lost, and nothing else', async () => {
+    const { code, log, requests } = await kubernetes(403);
+    expect(code).toBe(0);
+    expect(log).toContain('not checked: Kubernetes does not let this service account ask for its permissions: Forbidden');
+    expect(log).not.toContain('may create');
+    expect(requests).toEqual([REVIEW]);
+  });
+  test('no answer: it fails', async () => {
+    const { code, log } = await kubernetes(500);
+    expect(code).toBe(1);
+    expect(log).toContain('Kubernetes cannot be asked: 500');
   });
 });
 
