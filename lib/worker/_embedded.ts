@@ -9,11 +9,13 @@ usage: check_access.py --namespace NAMESPACE [--api] [--credentials FILE=VARIABL
 import argparse
 import asyncio
 import sys
+from typing import Optional
 
 import credentials
 
 
-async def missing_rights(namespace: str, rights: list) -> list:
+async def missing_rights(namespace: str, rights: list) -> Optional[list]:
+    """None if Kubernetes does not let this service account ask."""
     from kubernetes_asyncio import client, config
 
     config.load_incluster_config()
@@ -36,8 +38,7 @@ async def missing_rights(namespace: str, rights: list) -> list:
                 if error.status != 403:
                     raise
                 # Everyone may ask this, unless a cluster has taken away the binding system:basic-user. Then nothing is known.
-                print(f"not checked: Kubernetes does not let this service account ask for its permissions: {error.reason}", flush=True)
-                return []
+                return None
             if not review.status.allowed:
                 missing.append(right)
     return missing
@@ -93,7 +94,10 @@ def main() -> None:
             asyncio.run(ask_prefect())
         except Exception as error:
             sys.exit(f"Prefect's API cannot be asked: {one_line(error)}")
-    print(f"{account()} may {', '.join(options.rights)} in namespace {options.namespace}", flush=True)
+    if missing is None:
+        print("not checked: Kubernetes does not let this service account ask for its permissions", flush=True)
+    else:
+        print(f"{account()} may {', '.join(options.rights)} in namespace {options.namespace}", flush=True)
 
 
 if __name__ == "__main__":
