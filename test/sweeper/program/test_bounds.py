@@ -12,6 +12,7 @@ import pytest
 import sweeper as program
 from api_server import Limited, TooLarge
 from cluster import Kubernetes
+from errors import Unlike
 from signs import CONNECTIONS, Signs
 from test_api_server import account, serving  # noqa: F401
 from world import INTERVAL, NAMESPACE, World
@@ -107,6 +108,31 @@ def test_a_look_has_a_deadline(account, monkeypatch):  # noqa: F811
         with pytest.raises(TimeoutError, match="not listed after 0.2 s"):
             Kubernetes(server).look("flows", True)
         assert len(requests) < 10
+
+
+@pytest.mark.parametrize("token", [lambda number: "again", lambda number: str(number)])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda kubernetes: kubernetes.look("flows", True),
+        lambda kubernetes: kubernetes.look_again("flows", "run"),
+        lambda kubernetes: kubernetes.events("flows", "uid"),
+        lambda kubernetes: kubernetes.pod("flows", "flow-1"),
+    ],
+)
+def test_a_list_that_never_ends_is_given_up(account, monkeypatch, ask, token):  # noqa: F811
+    monkeypatch.setattr(cluster, "LOOK", 0.2)
+    monkeypatch.setattr(cluster, "LIST", 0.2)
+
+    def endless(handler):
+        # A test has to end, also where the list is not given up.
+        assert len(requests) < 2000, "the list is never given up"
+        time.sleep(0.005)
+        handler.say(json.dumps({"metadata": {"resourceVersion": "7", "continue": token(len(requests))}, "items": []}))
+
+    with serving(account, endless) as (server, requests):
+        with pytest.raises((TimeoutError, Unlike), match="not listed after 0.2 s|does not end"):
+            ask(Kubernetes(server))
 
 
 def orphans(number):
