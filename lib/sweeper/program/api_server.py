@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from urllib.parse import urlencode
 
 from deadline import within
-from errors import Conflict
+from errors import Conflict, Unlike
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 JSON = "application/json"
@@ -130,3 +130,11 @@ def refusal(request: str, status: int, answer: bytes, retry_after: Optional[str]
         seconds = float(retry_after) if re.match(r"\d+$", retry_after or "") else 0
         return Limited(text, min(seconds, LONGEST_PAUSE))
     return Conflict(text) if status in (404, 409) else Refused(status, text)
+
+
+def version_of(item: Any) -> str:
+    """The resourceVersion of an object or a list. A write without one would replace the object whatever has changed."""
+    version = item["metadata"]["resourceVersion"]
+    if not isinstance(version, str) or not version:
+        raise Unlike("an answer of the API server has no resourceVersion")
+    return version

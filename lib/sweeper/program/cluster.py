@@ -5,8 +5,8 @@ import time
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from api_server import ApiServer, TooLarge
-from errors import Conflict
+from api_server import ApiServer, TooLarge, version_of
+from errors import Conflict, Unlike
 from lease import NAME as LEASE
 from rules import DaskObject, Pod, Sight
 from sights import DASK_CLUSTER, FLOW_RUN, ODD, STAMP, dask_object, flow_container_of_job, job_of, pod_of
@@ -20,6 +20,8 @@ CATCH_UP = 1
 KUBERNETES_PAGE = 500
 # The longest time for listing one namespace, in seconds, so that its objects do not keep the sweeper from other namespaces.
 LOOK = 300
+# The longest time for another list, in seconds.
+LIST = 60
 # Asks for the metadata of objects alone.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -40,7 +42,8 @@ class Kubernetes:
         self.call = server.call
         self.watch = server.watch
         self.version = ""
-        self.until = float("inf")
+        # The end of the look at a namespace, if one is under way.
+        self.until = None  # type: Optional[float]
 
     def watch_list(self, kind: str, namespace: str, each: Callable[[str, Dict[str, Any]], None], version: str, selector: str) -> None:
         """Calls `each` for every change since the list of this resourceVersion."""
@@ -48,9 +51,11 @@ class Kubernetes:
 
     def list(self, kind: str, namespace: str, **query: Any) -> Iterator[Dict[str, Any]]:
         limit = KUBERNETES_PAGE
+        until = time.monotonic() + LIST if self.until is None else self.until
         while True:
-            if time.monotonic() > self.until:
-                raise TimeoutError(f"{namespace} is not listed after {LOOK} s: its Jobs and pods are too many or too large")
+            if time.monotonic() > until:
+                took = LIST if self.until is None else LOOK
+                raise TimeoutError(f"{namespace} is not listed after {took} s: its Jobs and pods are too many or too large")
             try:
                 page = self.call("GET", KINDS[kind][1].format(namespace), limit=limit, **query)
             except TooLarge:
@@ -59,20 +64,27 @@ class Kubernetes:
                 limit = max(1, limit // 4)
                 continue
             # All pages of a list have the same resourceVersion.
-            self.version = page["metadata"].get("resourceVersion", "")
+            self.version = version_of(page)
             # A list of metadata without items has `null`.
-            yield from page["items"] or []
-            query["continue"] = page["metadata"].get("continue")
+            items = [] if page["items"] is None else page["items"]
+            if not isinstance(items, list):
+                # Read as an empty list, it would say that every Job and pod is gone.
+                raise Unlike(f"the list of {kind} in {namespace} has {type(items).__name__} for items")
+            yield from items
+            last, query["continue"] = query.get("continue"), page["metadata"].get("continue")
             if not query["continue"]:
                 return
+            if query["continue"] == last:
+                raise Unlike(f"the list of {kind} in {namespace} does not end")
 
     def look(self, namespace: str, with_dask: bool) -> Sight:
         self.until = time.monotonic() + LOOK
-        odd = []  # type: List[str]
-        dask = list(self.dask_objects(namespace, odd)) if with_dask else []
-        sight = self.jobs_and_pods(namespace, odd)._replace(dask=dask)
-        self.until = float("inf")
-        return sight
+        try:
+            odd = []  # type: List[str]
+            dask = list(self.dask_objects(namespace, odd)) if with_dask else []
+            return self.jobs_and_pods(namespace, odd)._replace(dask=dask)
+        finally:
+            self.until = None
 
     def look_again(self, namespace: str, run_id: str) -> Sight:
         """The Jobs and pods of one flow run."""
@@ -108,9 +120,9 @@ class Kubernetes:
         try:
             return parse(item)
         except ODD as error:
-            metadata = item.get("metadata") or {}
+            metadata = fields_of(fields_of(item).get("metadata"))
             log.error("%s cannot be read, its flow run is left alone: %s: %s", metadata.get("name"), type(error).__name__, error)
-            odd.append((metadata.get("labels") or {}).get(FLOW_RUN, ""))
+            odd.append(str(fields_of(metadata.get("labels")).get(FLOW_RUN, "")))
             return None
 
     def pod(self, namespace: str, name: str) -> Optional[Pod]:
@@ -149,7 +161,7 @@ class Kubernetes:
 
     def write_lease(self, namespace: str, lease: Dict[str, Any]) -> str:
         """Replaces the Lease if it still has the resourceVersion of the new one. Returns the resourceVersion after that."""
-        return self.call("PUT", KINDS["Lease"][1].format(namespace) + "/" + LEASE, lease)["metadata"]["resourceVersion"]
+        return version_of(self.call("PUT", KINDS["Lease"][1].format(namespace) + "/" + LEASE, lease))
 
     def read_ledger(self, namespace: str, name: str) -> Tuple[Dict[str, str], str]:
         """The text of the ledger, and the resourceVersion of its ConfigMap."""
@@ -157,7 +169,7 @@ class Kubernetes:
             item = self.call("GET", KINDS["ConfigMap"][1].format(namespace) + "/" + name)
         except Conflict as missing:
             raise LookupError(f"the ledger {name} in {namespace} is missing: apply the sweeper's manifests again") from missing
-        return item.get("data") or {}, item["metadata"]["resourceVersion"]
+        return item.get("data") or {}, version_of(item)
 
     def write_ledger(self, namespace: str, name: str, before: Dict[str, str], after: Dict[str, str], version: str) -> str:
         """Writes the differences, unless the ConfigMap has changed since this resourceVersion. Returns the resourceVersion after that."""
@@ -166,4 +178,8 @@ class Kubernetes:
             return version
         body = {"metadata": {"resourceVersion": version}, "data": changed}
         path = KINDS["ConfigMap"][1].format(namespace) + "/" + name
-        return self.call("PATCH", path, body, "application/merge-patch+json")["metadata"]["resourceVersion"]
+        return version_of(self.call("PATCH", path, body, "application/merge-patch+json"))
+
+
+def fields_of(item: Any) -> Dict[str, Any]:
+    return item if isinstance(item, dict) else {}

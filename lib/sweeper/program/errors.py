@@ -2,7 +2,7 @@
 
 
 class Unlike(Exception):
-    """The answer does not have the form that Prefect's answers have."""
+    """The answer does not have the form of answers of Prefect or Kubernetes."""
 
 
 class Conflict(Exception):

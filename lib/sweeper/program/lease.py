@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, NamedTuple
 
+from api_server import version_of
 from errors import Conflict, Held
 
 NAME = "flow-run-sweeper"
@@ -61,7 +62,7 @@ class Leases:
             # The holder of a deleted Lease may still act. So the new Lease counts as held only after that time.
             found = self.kubernetes.make_lease(namespace, self.lease(namespace, "", self.pod_uid))
         metadata, spec = found["metadata"], found.get("spec") or {}
-        version, holder = metadata["resourceVersion"], spec.get("holderIdentity") or ""
+        version, holder = version_of(found), spec.get("holderIdentity") or ""
         annotations = metadata.get("annotations") or {}
         own = annotations.get(SWEEPER) == self.sweeper
         # The notes of another sweeper are about its own ledger.

@@ -43,13 +43,13 @@ class Prefect:
 
     def tasks(self, ids: Set[str]) -> Dict[str, List[Task]]:
         """The running and waiting task runs of flow runs."""
-        return {row["id"]: list(map(task_of, row["task_runs"])) for row in self.ask(ids, {"id": True, **self.TASK_RUNS})}
+        return {row["id"]: list(map(task_of, rows_of(row["task_runs"]))) for row in self.ask(ids, {"id": True, **self.TASK_RUNS})}
 
     def closely(self, run_id: str) -> Tuple[Optional[Run], List[Task]]:
         """A flow run and its running and waiting task runs. The request is sent once, so that the answer is not an old one."""
         with within(DEADLINE):
             rows = self.ask({run_id}, dict(dict.fromkeys(self.RUN, True), **self.TASK_RUNS), self.once)
-        return (self.run(rows[0]), list(map(task_of, rows[0]["task_runs"]))) if rows else (None, [])
+        return (self.run(rows[0]), list(map(task_of, rows_of(rows[0]["task_runs"])))) if rows else (None, [])
 
     def ask(self, ids: Set[str], fields: Any, client: Any = None, **where: Any) -> List[Dict[str, Any]]:
         query = {"query($where: flow_run_bool_exp)": {"flow_run(where: $where)": fields}}
@@ -59,14 +59,14 @@ class Prefect:
             page = wanted[start : start + PREFECT_PAGE]
             variables = {"where": dict(where, id={"_in": page})}
             answer = (client or self.client).graphql(query, variables=variables, retry_on_api_error=client is None)
-            rows = answer.to_dict()["data"]["flow_run"]
+            rows = rows_of(answer.to_dict()["data"]["flow_run"])
             if not {row["id"] for row in rows} <= set(page) or len(rows) > len(page):
                 raise Unlike(f"asked about {len(page)} flow runs, Prefect answered about others")
             found += rows
         return found
 
     def run(self, row: Dict[str, Any]) -> Run:
-        if row["state"] not in self.states or not isinstance(row["version"], int):
+        if row["state"] not in self.states or not isinstance(row["version"], int) or not isinstance(row["heartbeat"], (str, type(None))):
             raise Unlike("Prefect answered that flow run {id} is {state} in version {version}".format(**row))
         return Run(row["id"], row["state"], row["state"] in self.final, row["version"], row["heartbeat"])
 
@@ -118,6 +118,13 @@ def once(client: type) -> type:
             return response
 
     return Once
+
+
+def rows_of(answer: Any) -> List[Dict[str, Any]]:
+    """The rows of a table. Anything else is no empty table, which would say that nothing is there."""
+    if not isinstance(answer, list):
+        raise Unlike(f"Prefect answered with {type(answer).__name__} in place of a list")
+    return answer
 
 
 def task_of(row: Dict[str, Any]) -> Task:
