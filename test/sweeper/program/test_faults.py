@@ -199,7 +199,7 @@ def test_two_sweepers_with_two_ledgers_end_a_run_once(scenario, locking):
         world, sweeper = before_the_act(scenario, passes, version_locking=locking)
         states = []
         world.on_set_run = lambda run_id, state, states=states: states.append(state)
-        world.objects["ConfigMap"]["other-ledger-flows"] = {"metadata": {"name": "other-ledger-flows", "resourceVersion": "1"}}
+        world.make_ledger("other-ledger-flows")
         other = world.sweeper(name="other")
 
         def act_too(world=world, other=other):

@@ -42,7 +42,7 @@ class World:
         self.time = 1_700_000_000.0
         # Objects of Kubernetes by kind and name.
         self.objects = {kind: {} for kind in cluster.KINDS}
-        self.objects["ConfigMap"][LEDGER] = {"metadata": {"name": LEDGER, "resourceVersion": "1"}}
+        self.objects["ConfigMap"][LEDGER] = {"metadata": {"name": LEDGER, "uid": "first", "resourceVersion": "1"}}
         # Flow runs of Prefect by id: state, version, heartbeat, tasks.
         self.runs = {}
         # One that its last holder has let go.
@@ -195,7 +195,8 @@ class World:
 
     def make_ledger(self, name=LEDGER):
         """As who applies a sweeper's manifests does."""
-        self.objects["ConfigMap"].setdefault(name, {"metadata": {"name": name, "resourceVersion": str(self.number() + 1)}})
+        metadata = {"name": name, "uid": self.uid(), "resourceVersion": str(self.number() + 1)}
+        self.objects["ConfigMap"].setdefault(name, {"metadata": metadata})
 
     def sweep(self, sweeper):
         """One pass, in which the sweeper may be killed. Says whether it was."""
@@ -296,7 +297,7 @@ class Kubernetes(cluster.Kubernetes):
             if body["metadata"]["resourceVersion"] != objects[name]["metadata"]["resourceVersion"]:
                 raise Conflict("Conflict")
             data = {**objects[name].get("data", {}), **body["data"]}
-            objects[name] = {"metadata": {"name": name, "resourceVersion": str(world.number() + 1)}}
+            objects[name] = {"metadata": {**objects[name]["metadata"], "resourceVersion": str(world.number() + 1)}}
             objects[name]["data"] = {key: value for key, value in data.items() if value is not None}
             return objects[name]
         if body["preconditions"]["uid"] != objects[name]["metadata"]["uid"]:
