@@ -170,7 +170,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from urllib.parse import urlencode
 
 from deadline import within
-from errors import Conflict
+from errors import Conflict, Unlike
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 JSON = "application/json"
@@ -284,16 +284,24 @@ def refusal(request: str, status: int, answer: bytes, retry_after: Optional[str]
         seconds = float(retry_after) if re.match(r"\\d+$", retry_after or "") else 0
         return Limited(text, min(seconds, LONGEST_PAUSE))
     return Conflict(text) if status in (404, 409) else Refused(status, text)
+
+
+def version_of(item: Any) -> str:
+    """The resourceVersion of an object or a list. A write without one would replace the object whatever has changed."""
+    version = item["metadata"]["resourceVersion"]
+    if not isinstance(version, str) or not version:
+        raise Unlike("an answer of the API server has no resourceVersion")
+    return version
 `,
   'cluster.py': `"""The requests of a sweeper to Kubernetes."""
 
 import logging
 import time
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
-from api_server import ApiServer, TooLarge
-from errors import Conflict
+from api_server import ApiServer, TooLarge, version_of
+from errors import Conflict, Unlike
 from lease import NAME as LEASE
 from rules import DaskObject, Pod, Sight
 from sights import DASK_CLUSTER, FLOW_RUN, ODD, STAMP, dask_object, flow_container_of_job, job_of, pod_of
@@ -307,6 +315,8 @@ CATCH_UP = 1
 KUBERNETES_PAGE = 500
 # The longest time for listing one namespace, in seconds, so that its objects do not keep the sweeper from other namespaces.
 LOOK = 300
+# The longest time for another list, in seconds.
+LIST = 60
 # Asks for the metadata of objects alone.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -322,12 +332,21 @@ KINDS = {
 }
 
 
+class Text(NamedTuple):
+    """The text of a ledger, and the resourceVersion and uid of its ConfigMap."""
+
+    data: Dict[str, str]
+    version: str
+    uid: str
+
+
 class Kubernetes:
     def __init__(self, server: ApiServer) -> None:
         self.call = server.call
         self.watch = server.watch
         self.version = ""
-        self.until = float("inf")
+        # The end of the look at a namespace, if one is under way.
+        self.until = None  # type: Optional[float]
 
     def watch_list(self, kind: str, namespace: str, each: Callable[[str, Dict[str, Any]], None], version: str, selector: str) -> None:
         """Calls \`each\` for every change since the list of this resourceVersion."""
@@ -335,9 +354,11 @@ class Kubernetes:
 
     def list(self, kind: str, namespace: str, **query: Any) -> Iterator[Dict[str, Any]]:
         limit = KUBERNETES_PAGE
+        until = time.monotonic() + LIST if self.until is None else self.until
         while True:
-            if time.monotonic() > self.until:
-                raise TimeoutError(f"{namespace} is not listed after {LOOK} s: its Jobs and pods are too many or too large")
+            if time.monotonic() > until:
+                took = LIST if self.until is None else LOOK
+                raise TimeoutError(f"{namespace} is not listed after {took} s: its Jobs and pods are too many or too large")
             try:
                 page = self.call("GET", KINDS[kind][1].format(namespace), limit=limit, **query)
             except TooLarge:
@@ -346,20 +367,27 @@ class Kubernetes:
                 limit = max(1, limit // 4)
                 continue
             # All pages of a list have the same resourceVersion.
-            self.version = page["metadata"].get("resourceVersion", "")
+            self.version = version_of(page)
             # A list of metadata without items has \`null\`.
-            yield from page["items"] or []
-            query["continue"] = page["metadata"].get("continue")
+            items = [] if page["items"] is None else page["items"]
+            if not isinstance(items, list):
+                # Read as an empty list, it would say that every Job and pod is gone.
+                raise Unlike(f"the list of {kind} in {namespace} has {type(items).__name__} for items")
+            yield from items
+            last, query["continue"] = query.get("continue"), page["metadata"].get("continue")
             if not query["continue"]:
                 return
+            if query["continue"] == last:
+                raise Unlike(f"the list of {kind} in {namespace} does not end")
 
     def look(self, namespace: str, with_dask: bool) -> Sight:
         self.until = time.monotonic() + LOOK
-        odd = []  # type: List[str]
-        dask = list(self.dask_objects(namespace, odd)) if with_dask else []
-        sight = self.jobs_and_pods(namespace, odd)._replace(dask=dask)
-        self.until = float("inf")
-        return sight
+        try:
+            odd = []  # type: List[str]
+            dask = list(self.dask_objects(namespace, odd)) if with_dask else []
+            return self.jobs_and_pods(namespace, odd)._replace(dask=dask)
+        finally:
+            self.until = None
 
     def look_again(self, namespace: str, run_id: str) -> Sight:
         """The Jobs and pods of one flow run."""
@@ -395,9 +423,9 @@ class Kubernetes:
         try:
             return parse(item)
         except ODD as error:
-            metadata = item.get("metadata") or {}
+            metadata = fields_of(fields_of(item).get("metadata"))
             log.error("%s cannot be read, its flow run is left alone: %s: %s", metadata.get("name"), type(error).__name__, error)
-            odd.append((metadata.get("labels") or {}).get(FLOW_RUN, ""))
+            odd.append(str(fields_of(metadata.get("labels")).get(FLOW_RUN, "")))
             return None
 
     def pod(self, namespace: str, name: str) -> Optional[Pod]:
@@ -436,15 +464,14 @@ class Kubernetes:
 
     def write_lease(self, namespace: str, lease: Dict[str, Any]) -> str:
         """Replaces the Lease if it still has the resourceVersion of the new one. Returns the resourceVersion after that."""
-        return self.call("PUT", KINDS["Lease"][1].format(namespace) + "/" + LEASE, lease)["metadata"]["resourceVersion"]
+        return version_of(self.call("PUT", KINDS["Lease"][1].format(namespace) + "/" + LEASE, lease))
 
-    def read_ledger(self, namespace: str, name: str) -> Tuple[Dict[str, str], str]:
-        """The text of the ledger, and the resourceVersion of its ConfigMap."""
+    def read_ledger(self, namespace: str, name: str) -> Optional[Text]:
         try:
             item = self.call("GET", KINDS["ConfigMap"][1].format(namespace) + "/" + name)
-        except Conflict as missing:
-            raise LookupError(f"the ledger {name} in {namespace} is missing: apply the sweeper's manifests again") from missing
-        return item.get("data") or {}, item["metadata"]["resourceVersion"]
+        except Conflict:
+            return None
+        return Text(item.get("data") or {}, version_of(item), item["metadata"]["uid"])
 
     def write_ledger(self, namespace: str, name: str, before: Dict[str, str], after: Dict[str, str], version: str) -> str:
         """Writes the differences, unless the ConfigMap has changed since this resourceVersion. Returns the resourceVersion after that."""
@@ -453,13 +480,17 @@ class Kubernetes:
             return version
         body = {"metadata": {"resourceVersion": version}, "data": changed}
         path = KINDS["ConfigMap"][1].format(namespace) + "/" + name
-        return self.call("PATCH", path, body, "application/merge-patch+json")["metadata"]["resourceVersion"]
+        return version_of(self.call("PATCH", path, body, "application/merge-patch+json"))
+
+
+def fields_of(item: Any) -> Dict[str, Any]:
+    return item if isinstance(item, dict) else {}
 `,
   'deadline.py': `"""A deadline for a whole request. The timeouts of HTTP clients only bound each read, and no DNS lookup."""
 
 import signal
 import sys
-from typing import Any, Optional
+from typing import Any
 
 # The longest time of a request that is sent once, in seconds. It is shorter than the time for which a sweeper holds its Lease.
 DEADLINE = 5
@@ -598,7 +629,7 @@ def told(end: str) -> Optional[str]:
 
 
 class Unlike(Exception):
-    """The answer does not have the form that Prefect's answers have."""
+    """The answer does not have the form of answers of Prefect or Kubernetes."""
 
 
 class Conflict(Exception):
@@ -623,6 +654,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, NamedTuple
 
+from api_server import version_of
 from errors import Conflict, Held
 
 NAME = "flow-run-sweeper"
@@ -675,7 +707,7 @@ class Leases:
             # The holder of a deleted Lease may still act. So the new Lease counts as held only after that time.
             found = self.kubernetes.make_lease(namespace, self.lease(namespace, "", self.pod_uid))
         metadata, spec = found["metadata"], found.get("spec") or {}
-        version, holder = metadata["resourceVersion"], spec.get("holderIdentity") or ""
+        version, holder = version_of(found), spec.get("holderIdentity") or ""
         annotations = metadata.get("annotations") or {}
         own = annotations.get(SWEEPER) == self.sweeper
         # The notes of another sweeper are about its own ledger.
@@ -898,13 +930,13 @@ class Prefect:
 
     def tasks(self, ids: Set[str]) -> Dict[str, List[Task]]:
         """The running and waiting task runs of flow runs."""
-        return {row["id"]: list(map(task_of, row["task_runs"])) for row in self.ask(ids, {"id": True, **self.TASK_RUNS})}
+        return {row["id"]: list(map(task_of, rows_of(row["task_runs"]))) for row in self.ask(ids, {"id": True, **self.TASK_RUNS})}
 
     def closely(self, run_id: str) -> Tuple[Optional[Run], List[Task]]:
         """A flow run and its running and waiting task runs. The request is sent once, so that the answer is not an old one."""
         with within(DEADLINE):
             rows = self.ask({run_id}, dict(dict.fromkeys(self.RUN, True), **self.TASK_RUNS), self.once)
-        return (self.run(rows[0]), list(map(task_of, rows[0]["task_runs"]))) if rows else (None, [])
+        return (self.run(rows[0]), list(map(task_of, rows_of(rows[0]["task_runs"])))) if rows else (None, [])
 
     def ask(self, ids: Set[str], fields: Any, client: Any = None, **where: Any) -> List[Dict[str, Any]]:
         query = {"query($where: flow_run_bool_exp)": {"flow_run(where: $where)": fields}}
@@ -914,14 +946,14 @@ class Prefect:
             page = wanted[start : start + PREFECT_PAGE]
             variables = {"where": dict(where, id={"_in": page})}
             answer = (client or self.client).graphql(query, variables=variables, retry_on_api_error=client is None)
-            rows = answer.to_dict()["data"]["flow_run"]
+            rows = rows_of(answer.to_dict()["data"]["flow_run"])
             if not {row["id"] for row in rows} <= set(page) or len(rows) > len(page):
                 raise Unlike(f"asked about {len(page)} flow runs, Prefect answered about others")
             found += rows
         return found
 
     def run(self, row: Dict[str, Any]) -> Run:
-        if row["state"] not in self.states or not isinstance(row["version"], int):
+        if row["state"] not in self.states or not isinstance(row["version"], int) or not isinstance(row["heartbeat"], (str, type(None))):
             raise Unlike("Prefect answered that flow run {id} is {state} in version {version}".format(**row))
         return Run(row["id"], row["state"], row["state"] in self.final, row["version"], row["heartbeat"])
 
@@ -973,6 +1005,13 @@ def once(client: type) -> type:
             return response
 
     return Once
+
+
+def rows_of(answer: Any) -> List[Dict[str, Any]]:
+    """The rows of a table. Anything else is no empty table, which would say that nothing is there."""
+    if not isinstance(answer, list):
+        raise Unlike(f"Prefect answered with {type(answer).__name__} in place of a list")
+    return answer
 
 
 def task_of(row: Dict[str, Any]) -> Task:
@@ -2019,7 +2058,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple
 import ledger as ledgers
 from acting import Actor
 from api_server import ApiServer, Limited
-from cluster import Kubernetes
+from cluster import Kubernetes, Text
 from errors import Conflict, Held
 from lease import HOLD, Leases
 from prefect_api import Prefect
@@ -2079,6 +2118,8 @@ class Sweeper:
         self.run_again_limit = run_again_limit
         self.actor = Actor(kubernetes, prefect, self.leases, signs, dry_run)
         self.last = {}  # type: Dict[str, Last]
+        # The ledgers as this process left them.
+        self.kept = {}  # type: Dict[str, Text]
         # Counts passes, so that each begins with other actions.
         self.turn = 0
 
@@ -2088,8 +2129,11 @@ class Sweeper:
         # The time is taken before the look, so that nothing in it is older.
         now = self.now()
         home, name = self.ledger_of(namespace)
-        data, version = self.kubernetes.read_ledger(home, name)
-        before, unread = ledgers.read(data)
+        text = self.kubernetes.read_ledger(home, name)
+        data, version, uid = text or Text({}, "", "")
+        kept = self.kept.get(namespace, Text({}, "", ""))
+        # Where the ConfigMap was deleted, and is missing or new, this process still knows what was in it.
+        before, unread = ledgers.read(data if data or uid and uid == kept.uid else kept.data)
         last = self.last.get(namespace)
         known = last is not None and last.version == version
         if last is None or not known:
@@ -2122,7 +2166,12 @@ class Sweeper:
         if len(fitting) < len(after):
             self.signs.count("errors", "ledger", namespace)
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(after) - len(fitting), namespace)
+        if text is None:
+            self.kept[namespace] = Text(fitting, "", "")
+            self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
+            raise LookupError(f"the ledger {name} in {home} is missing: apply the sweeper's manifests again")
         version = self.kubernetes.write_ledger(home, name, data, fitting, version)
+        self.kept[namespace] = Text(fitting, version, uid)
         # The ledger has taken in these lists now.
         self.leases.notes[namespace] = self.witness.text(namespace)
         self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
@@ -2148,6 +2197,7 @@ class Sweeper:
         except Conflict as conflict:
             raise Held(f"its ledger has changed ({conflict})", False) from conflict
         self.last[namespace] = last._replace(version=version)
+        self.kept[namespace].data.update(entry)
 
     def ledger_of(self, namespace: str) -> Tuple[str, str]:
         home, name = self.ledger

@@ -3,7 +3,7 @@
 import logging
 import time
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from api_server import ApiServer, TooLarge, version_of
 from errors import Conflict, Unlike
@@ -35,6 +35,14 @@ KINDS = {
     "Lease": ("coordination.k8s.io/v1", "/apis/coordination.k8s.io/v1/namespaces/{}/leases"),
     "Event": ("v1", "/api/v1/namespaces/{}/events"),
 }
+
+
+class Text(NamedTuple):
+    """The text of a ledger, and the resourceVersion and uid of its ConfigMap."""
+
+    data: Dict[str, str]
+    version: str
+    uid: str
 
 
 class Kubernetes:
@@ -163,13 +171,12 @@ class Kubernetes:
         """Replaces the Lease if it still has the resourceVersion of the new one. Returns the resourceVersion after that."""
         return version_of(self.call("PUT", KINDS["Lease"][1].format(namespace) + "/" + LEASE, lease))
 
-    def read_ledger(self, namespace: str, name: str) -> Tuple[Dict[str, str], str]:
-        """The text of the ledger, and the resourceVersion of its ConfigMap."""
+    def read_ledger(self, namespace: str, name: str) -> Optional[Text]:
         try:
             item = self.call("GET", KINDS["ConfigMap"][1].format(namespace) + "/" + name)
-        except Conflict as missing:
-            raise LookupError(f"the ledger {name} in {namespace} is missing: apply the sweeper's manifests again") from missing
-        return item.get("data") or {}, version_of(item)
+        except Conflict:
+            return None
+        return Text(item.get("data") or {}, version_of(item), item["metadata"]["uid"])
 
     def write_ledger(self, namespace: str, name: str, before: Dict[str, str], after: Dict[str, str], version: str) -> str:
         """Writes the differences, unless the ConfigMap has changed since this resourceVersion. Returns the resourceVersion after that."""

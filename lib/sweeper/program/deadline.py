@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from typing import Any, Optional
+from typing import Any
 
 # The longest time of a request that is sent once, in seconds. It is shorter than the time for which a sweeper holds its Lease.
 DEADLINE = 5

@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple
 import ledger as ledgers
 from acting import Actor
 from api_server import ApiServer, Limited
-from cluster import Kubernetes
+from cluster import Kubernetes, Text
 from errors import Conflict, Held
 from lease import HOLD, Leases
 from prefect_api import Prefect
@@ -81,6 +81,8 @@ class Sweeper:
         self.run_again_limit = run_again_limit
         self.actor = Actor(kubernetes, prefect, self.leases, signs, dry_run)
         self.last = {}  # type: Dict[str, Last]
+        # The ledgers as this process left them.
+        self.kept = {}  # type: Dict[str, Text]
         # Counts passes, so that each begins with other actions.
         self.turn = 0
 
@@ -90,8 +92,11 @@ class Sweeper:
         # The time is taken before the look, so that nothing in it is older.
         now = self.now()
         home, name = self.ledger_of(namespace)
-        data, version = self.kubernetes.read_ledger(home, name)
-        before, unread = ledgers.read(data)
+        text = self.kubernetes.read_ledger(home, name)
+        data, version, uid = text or Text({}, "", "")
+        kept = self.kept.get(namespace, Text({}, "", ""))
+        # Where the ConfigMap was deleted, and is missing or new, this process still knows what was in it.
+        before, unread = ledgers.read(data if data or uid and uid == kept.uid else kept.data)
         last = self.last.get(namespace)
         known = last is not None and last.version == version
         if last is None or not known:
@@ -124,7 +129,12 @@ class Sweeper:
         if len(fitting) < len(after):
             self.signs.count("errors", "ledger", namespace)
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(after) - len(fitting), namespace)
+        if text is None:
+            self.kept[namespace] = Text(fitting, "", "")
+            self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
+            raise LookupError(f"the ledger {name} in {home} is missing: apply the sweeper's manifests again")
         version = self.kubernetes.write_ledger(home, name, data, fitting, version)
+        self.kept[namespace] = Text(fitting, version, uid)
         # The ledger has taken in these lists now.
         self.leases.notes[namespace] = self.witness.text(namespace)
         self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
@@ -150,6 +160,7 @@ class Sweeper:
         except Conflict as conflict:
             raise Held(f"its ledger has changed ({conflict})", False) from conflict
         self.last[namespace] = last._replace(version=version)
+        self.kept[namespace].data.update(entry)
 
     def ledger_of(self, namespace: str) -> Tuple[str, str]:
         home, name = self.ledger

@@ -20,11 +20,17 @@ def pass_until_done(world, sweeper):
         world.pass_time(INTERVAL)
 
 
+def evict(world, job):
+    world.evict(job)
+    world.pass_time(1)
+    world.delete_job(job)
+
+
 # What happens to a flow run while there is no ledger, and what becomes of it.
 FATES = {
-    "is evicted": ("", lambda world, job: (world.evict(job), world.delete_job(job)), "Failed"),
-    "is evicted, and is to run again": ("run-again", lambda world, job: (world.evict(job), world.pass_time(1), world.delete_job(job)), "Scheduled"),
-    "loses its Job": ("", lambda world, job: world.delete_job(job), "Failed"),
+    "is evicted": ("", evict, "Failed"),
+    "is evicted, and is to run again": ("run-again", evict, "Scheduled"),
+    "loses its Job": ("", World.delete_job, "Failed"),
 }
 
 

@@ -123,7 +123,8 @@ def story(scenario):
 
 def states_of(world, flow_runs):
     """Of each: its state, the number of its states, and whether its Job is there."""
-    return [(world.runs[run]["state"], world.runs[run]["version"], job["metadata"]["name"] in world.objects["Job"]) for run, job in flow_runs]
+    there = world.objects["Job"]
+    return [(world.runs[run]["state"], world.runs[run]["version"], job["metadata"]["name"] in there) for run, job in flow_runs]
 
 
 def go_on(world, sweeper, healthy, seconds):
