@@ -16,7 +16,8 @@ import pytest
 HERE = Path(__file__).parent
 PROGRAM = HERE.parents[2] / "lib" / "sweeper" / "program"
 # The quick ones first: most checks are missed by them, and each of the others takes minutes.
-QUICK = ["test_judge.py", "test_suspects.py", "test_cases.py", "test_rules.py", "test_ends.py"]
+CASES = ["test_judge.py", "test_confirmed.py", "test_suspects.py", "test_observe.py", "test_due.py", "test_dask_objects.py"]
+QUICK = [*CASES, "test_cases.py", "test_rules.py", "test_ends.py"]
 SLOW = ["test_faults.py", "test_histories.py", "--deselect", "test_histories.py::test_each_kind_of_event_has_happened"]
 
 

@@ -1,0 +1,241 @@
+"""What the ledger keeps of a run from pass to pass: each case is a history in which one of the checks of `observe` decides."""
+
+import pytest
+from given import (
+    ENTRY,
+    FAILED_JOB,
+    FAILED_POD,
+    FINISHED,
+    JOB,
+    LIVING_POD,
+    OTHER_JOB,
+    RUNNING,
+    SUBMITTED,
+    WAITING_POD,
+    orphaned,
+)
+from rules import FORGOTTEN, Beats, Ledger, Sight, digest, entry_for, observe
+from test_cases import beating, move_elsewhere, status, submitted, terminated
+from test_rules import jobs, state, sweep_for
+from world import NAMESPACE, World, ledger, running
+
+
+def after(entry, run, jobs=(), pods=(), odd=(), ends=()):
+    """The entry of a run after a pass in which this was seen, and its verdict, if there are any."""
+    sight = Sight(jobs=jobs, pods=pods, odd=odd, ends=dict(ends))
+    runs = {run.id: run} if run else {}
+    seen = observe(Ledger({"run": entry} if entry else {}), sight, runs, {}, 30, Beats(), True)
+    return seen.ledger.runs.get("run"), seen.verdicts.get("run")
+
+
+def test_run_of_an_odd_object_stays_in_the_ledger_as_it_is():
+    """Nothing counts against it meanwhile: the object may be the pod in which it lives."""
+    entry = ENTRY._replace(moved=True, condition="lost", observed=60)
+    assert after(entry, RUNNING, [FAILED_JOB], odd=["run"]) == (entry, None)
+    assert after(None, RUNNING, [JOB], odd=["run"]) == (None, None)
+
+
+def test_run_that_prefect_does_not_know_stops_no_other():
+    world = World()
+    run, job = running(world)
+    deleted, other = running(world)
+    sweeper = world.sweeper()
+    beating(world, sweeper, 60, run, deleted)
+    world.hidden.add(deleted)
+    world.evict(job)
+    world.delete_job(other)
+    sweep_for(world, sweeper, 120)
+    assert state(world, run) == "Failed"
+    assert sweeper.signs.counters["errors"][NAMESPACE, "pass"] == 0
+
+
+LONG_AWAY = ENTRY._replace(condition="away", marker=digest(()), observed=FORGOTTEN - 30, gone=True)
+UNCLEAR = after(ENTRY, RUNNING)[0]
+FORGETS = {
+    "Prefect has not known it for a day, and nothing of it is here": (LONG_AWAY, None, {}, True),
+    "Prefect has not known it for almost a day": (LONG_AWAY._replace(observed=FORGOTTEN - 60), None, {}, False),
+    "Prefect does not know it, and its Job is here": (LONG_AWAY, None, dict(jobs=[JOB]), False),
+    "Prefect does not know it, and a pod of it is here": (LONG_AWAY, None, dict(pods=[orphaned(LIVING_POD)]), False),
+    "another agent has had it for a day": (LONG_AWAY, RUNNING._replace(version=6), {}, True),
+    "another agent has had it for almost a day": (LONG_AWAY._replace(observed=FORGOTTEN - 60), RUNNING._replace(version=6), {}, False),
+    "nobody can tell what has become of it, however long": (
+        UNCLEAR._replace(observed=2 * FORGOTTEN),
+        RUNNING,
+        {},
+        False,
+    ),
+    "it is finished, and nothing of it is here": (ENTRY, FINISHED, {}, True),
+    "it is finished, and its Job is here": (ENTRY, FINISHED, dict(jobs=[JOB]), False),
+    "it is finished, and its pod goes on, which may make a Dask cluster": (ENTRY, FINISHED, dict(pods=[orphaned(LIVING_POD)]), False),
+    "it is finished, and so is its pod": (ENTRY, FINISHED, dict(pods=[orphaned(FAILED_POD)]), True),
+}
+
+
+@pytest.mark.parametrize("case", FORGETS)
+def test_ledger_forgets_a_run_when(case):
+    entry, run, seen, forgets = FORGETS[case]
+    assert (after(entry, run, **seen)[0] is None) is forgets
+
+
+# Evidence that only the ledger keeps
+
+
+def test_job_that_failed_by_its_policy_is_over_after_it_is_gone():
+    """No letter of its end says so: a pass saw that the Job had failed."""
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    world.sweep(sweeper)
+    world.objects["Pod"].clear()
+    world.end_job(job, "Failed")
+    job["status"]["conditions"][0]["reason"] = "PodFailurePolicy"
+    world.sweep(sweeper)
+    world.delete_job(job)
+    sweep_for(world, sweeper, 120)
+    assert state(world, run) == "Failed"
+
+
+def test_job_that_failed_and_was_removed_between_two_passes_is_over_without_heartbeats():
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    world.pods_of(job)[0]["status"] = status("Failed", terminated(137, "OOMKilled"))
+    world.tell()
+    world.delete_job(job)
+    sweep_for(world, sweeper, 120)
+    assert state(world, run) == "Failed"
+
+
+def test_new_state_is_no_heartbeat_that_moves():
+    world = World()
+    run, job, pod = submitted(world)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 30)
+    world.start(pod)
+    sweep_for(world, sweeper, 60)
+    world.delete_job(job)
+    sweep_for(world, sweeper, 1200)
+    assert state(world, run) == "Running"
+
+
+def test_run_that_was_paused_and_resumed_is_still_of_its_job():
+    """Its own process has set these states, more of them than a run has that was only submitted."""
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    for each in ("Paused", "Running", "Paused", "Running"):
+        sweep_for(world, sweeper, 30)
+        world.set(run, each)
+    sweep_for(world, sweeper, 30)
+    world.evict(job)
+    sweep_for(world, sweeper, 120)
+    assert state(world, run) == "Failed"
+
+
+# Whose run it is
+
+
+def test_submitted_run_whose_job_failed_before_the_first_look_is_ended():
+    world = World()
+    run, job, _ = submitted(world)
+    world.evict(job)
+    sweep_for(world, world.sweeper(), 120)
+    assert state(world, run) == "Failed"
+
+
+def test_run_of_a_stock_agent_here_is_not_ended_by_our_pod_that_waits():
+    """Its process is not that of our Job, so our Job tells nothing when a lost node has hidden it."""
+    world = World()
+    run, job, _ = submitted(world)
+    sweeper = world.sweeper()
+    world.sweep(sweeper)
+    stock = world.submit(run, stamped=False, again=True)
+    world.start(world.pods_of(stock)[0])
+    sweep_for(world, sweeper, 60)
+    world.delete_job(stock)
+    sweep_for(world, sweeper, 1200)
+    assert state(world, run) == "Running"
+
+
+def test_managed_job_of_a_submitted_run_is_not_lost_when_it_goes():
+    world = World()
+    run, job, _ = submitted(world)
+    job["spec"]["managedBy"] = "kueue.x-k8s.io/multikueue"
+    world.objects["Pod"].clear()
+    sweeper = world.sweeper()
+    beating(world, sweeper, 90, run)
+    del world.objects["Job"][job["metadata"]["name"]]
+    sweep_for(world, sweeper, 1200)
+    assert state(world, run) == "Submitted"
+
+
+def test_job_made_here_for_a_run_that_another_agent_has_does_not_end_it():
+    """As somebody may forge it. The run has been another's since its states changed, although it was known here before."""
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    beating(world, sweeper, 60, run)
+    world.delete_job(job)
+    sweep_for(world, sweeper, 30)
+    move_elsewhere(world, run)
+    world.submit(run, again=True)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), len(jobs(world))) == ("Running", 1)
+
+
+def test_next_job_made_here_for_a_run_that_is_another_agents_does_not_end_it():
+    world = World()
+    run = world.schedule()
+    for each in ("Submitted", "Running"):
+        world.set(run, each)
+    sweeper = world.sweeper()
+    for _ in range(2):
+        forged = world.submit(run, again=True)
+        sweep_for(world, sweeper, 1200)
+        assert state(world, run) == "Running"
+        world.delete_job(forged)
+
+
+def test_run_that_a_stock_agent_here_took_up_is_ended_when_it_fails_there():
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    beating(world, sweeper, 60, run)
+    world.delete_job(job)
+    sweep_for(world, sweeper, 30)
+    world.set(run, "Scheduled")
+    stock = world.submit(run, stamped=False)
+    world.start(world.pods_of(stock)[0])
+    beating(world, sweeper, 90, run)
+    world.delete_job(stock)
+    sweep_for(world, sweeper, 120)
+    assert state(world, run) == "Failed"
+
+
+YOUNGER = OTHER_JOB._replace(created="2030-01-02", finished=True)
+ENTRIES = {
+    "the older may still create a pod": ([JOB, YOUNGER], [], "job-uid"),
+    "a pod of the older goes on, although both have finished": ([FAILED_JOB, YOUNGER], [LIVING_POD], "job-uid"),
+    "a pod of the older has not started, although both have finished": ([FAILED_JOB, YOUNGER], [WAITING_POD], "job-uid"),
+    "both have finished": ([FAILED_JOB, YOUNGER], [FAILED_POD], "other-uid"),
+    "both may create a pod": ([JOB, YOUNGER._replace(finished=False)], [], "other-uid"),
+}
+
+
+@pytest.mark.parametrize("case", ENTRIES)
+def test_ledger_names_of_two_jobs_the_one_that_counts_when(case):
+    found, pods, uid = ENTRIES[case]
+    assert entry_for(None, SUBMITTED, found, pods).uid == uid
+
+
+def test_ledger_is_empty_when_nothing_is_left_of_a_run():
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    world.sweep(sweeper)
+    assert run in ledger(world)
+    world.set(run, "Success")
+    world.delete_job(job)
+    world.sweep(sweeper)
+    assert ledger(world) == {}
