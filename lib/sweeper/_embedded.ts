@@ -1454,7 +1454,6 @@ def observe(
     \`in_time\` says that the look before was that short ago, so that a Job that was not there then is new.
     """
     seen = cases(ledger, sight)
-    with_dask = {job_of(pod) for pod, _ in filter(None, map(flow_pod_of, sight.dask))}
     after, verdicts = {}, {}  # type: Dict[str, Entry], Dict[str, Verdict]
     for run_id in sorted(set(ledger.runs) | {job.run_id for job in sight.jobs}):
         old, run = ledger.runs.get(run_id), runs.get(run_id)
@@ -1478,7 +1477,7 @@ def observe(
         if not entry.started and (verdict.over or begun):
             entry = entry._replace(started=True, elsewhere=entry.elsewhere and not is_own(old, entry, run, begun, in_time))
             verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
-        changed = bool(old) and (moved or digest(run.heartbeat) != entry.heartbeat)
+        changed = digest(run.heartbeat) != entry.heartbeat
         rule = entry.rule if goes_on(entry, run) else ""
         entry = counted(entry._replace(rule=rule), old, verdict, elapsed, changed)
         if verdict.condition != "away":
@@ -1488,7 +1487,7 @@ def observe(
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
         if verdict.condition == "away" and entry.observed >= FORGOTTEN:
             continue
-        if not run.finished or jobs or entry.job in with_dask or any(not pod.finished for pod in pods):
+        if not run.finished or jobs or any(not pod.finished for pod in pods):
             after[run_id] = entry
             verdicts[run_id] = verdict
     beats.forget(after)
@@ -1505,8 +1504,7 @@ def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequenc
             retried = old is not None and old.version == run.version and not old.elsewhere
             entry = Entry(job.name, job.uid, job.on_eviction, again=old.again if old else 0, version=run.version)
             return entry._replace(elsewhere=job.managed or run.state == "Running" and not retried)
-    if old is None:
-        raise AssertionError("a run without a Job is known from the ledger")
+    # A run without a Job is known from the ledger.
     return old._replace(elsewhere=old.elsewhere or not old.gone and is_newer(old, run))
 
 
@@ -1538,7 +1536,7 @@ def counted(entry: Entry, old: Optional[Entry], verdict: Verdict, elapsed: int, 
     """The entry with its observed time brought up to date."""
     marker = digest(verdict.marker) if verdict.condition else ""
     lasts = old is not None and old.uid == entry.uid and old.condition == verdict.condition != ""
-    if old is None or not lasts or shows_life and heeds_life(verdict):
+    if not lasts or shows_life and heeds_life(verdict):
         rule = entry.rule if verdict.condition == "finished" else ""
         return entry._replace(condition=verdict.condition, observed=0, total=0, pulled=0, marker=marker, rule=rule)
     if old.marker != marker:
@@ -1564,8 +1562,8 @@ def decide(observation: Observation, sight: Sight, runs: Dict[str, Run], rules: 
     """The actions that are due, by the ledger after this look."""
     actions = []  # type: List[Action]
     for run_id, verdict in observation.verdicts.items():
-        entry = observation.ledger.runs.get(run_id)
-        if entry and verdict.condition in RULE_OF and is_due(entry, verdict, rules):
+        entry = observation.ledger.runs[run_id]
+        if verdict.condition in RULE_OF and is_due(entry, verdict, rules):
             actions.append(act(entry, verdict, runs[run_id], limit))
     return actions + decide_dask(observation.ledger, sight, runs, rules)
 
@@ -1613,7 +1611,7 @@ def after_loss(entry: Entry, verdict: Verdict, limit: int) -> Tuple[str, str]:
 def confirmed(action: Action, sight: Sight, run: Optional[Run], tasks: Sequence[Task]) -> Optional[Verdict]:
     """The verdict of the second look, or None if anything has changed since the first."""
     entry, before, seen = action.entry, action.verdict, action.run
-    if entry is None or before is None or seen is None or run is None or sight.odd or run.version != seen.version:
+    if run is None or sight.odd or run.version != seen.version:
         return None
     if action.state == "Scheduled" and not ends.had_to_leave(ends.merged(entry.end, sight.ends.get(entry.uid, ""))):
         return None
@@ -1665,14 +1663,14 @@ def is_useless(pod: Optional[Pod], uid: str, finished: bool) -> bool:
 
 
 def is_finished(pod: Optional[Pod], runs: Dict[str, Run]) -> bool:
-    run = runs.get(pod.run_id or "") if pod else None
+    run = runs.get(pod.run_id) if pod else None
     return run is not None and run.finished
 
 
 def lingering(pod: Optional[Pod], uid: str) -> float:
     """How long a terminating pod may still live, in seconds."""
     lives = pod and not pod.over and (not uid or pod.uid == uid)
-    return pod.terminating + LINGERING if pod and lives and pod.terminating is not None else 0
+    return pod.terminating + LINGERING if lives and pod.terminating is not None else 0
 
 
 def observe_dask(ledger: Ledger, sight: Sight, after: Dict[str, Entry], runs: Dict[str, Run], elapsed: int) -> Dict[str, Wait]:
@@ -1687,7 +1685,7 @@ def observe_dask(ledger: Ledger, sight: Sight, after: Dict[str, Entry], runs: Di
 
     # The entry of a run names one Job. The pods of its other Jobs are written down while these Jobs are there.
     last = {entry.job for entry in after.values()}
-    alive = {name: Wait(uid, ALIVE) for name, uid in flow_pods.values() if name not in ended and job_of(name) not in last}
+    alive = {name: Wait(uid, ALIVE) for name, uid in flow_pods.values() if job_of(name) not in last}
     return {**alive, **{name: wait(name, uid) for name, uid in ended.items()}}
 
 
