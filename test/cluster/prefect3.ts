@@ -19,7 +19,7 @@ export const MARKER = 'marker-of-the-auth-string';
 export const AUTH = `admin:${MARKER}`;
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of Prefect's API
-type Answer = any;
+export type Answer = any;
 
 /** A real Prefect 3 server that pods reach, and asks for an auth string. */
 export class Prefect3 {
@@ -44,7 +44,7 @@ export class Prefect3 {
   }
 
   /** A deployment of a flow in the image, and what makes runs of it. */
-  async deploy(pool: string, flow: string, job_variables: object = {}): Promise<(variables?: object) => Promise<string>> {
+  async deploy(pool: string, flow: string, more: object = {}): Promise<(variables?: object, state?: object) => Promise<string>> {
     const { id: flow_id } = await this.ask('POST', '/flows/', { name: flow });
     const directory = { 'prefect.deployments.steps.set_working_directory': { directory: '/flows' } };
     const { id } = await this.ask('POST', '/deployments/', {
@@ -53,10 +53,10 @@ export class Prefect3 {
       work_pool_name: pool,
       entrypoint: `${flow}.py:${flow}`,
       pull_steps: [directory],
-      job_variables,
+      ...more,
     });
-    const state = { type: 'SCHEDULED' };
-    return async (variables = {}) => (await this.ask('POST', `/deployments/${id}/create_flow_run`, { state, job_variables: variables })).id;
+    return async (job_variables = {}, state = { type: 'SCHEDULED' }) =>
+      (await this.ask('POST', `/deployments/${id}/create_flow_run`, { state, job_variables })).id;
   }
 
   run(id: string): Promise<Answer> {
@@ -91,15 +91,20 @@ export interface WorkerProps {
   readonly worker?: Partial<PrefectWorkerProps>;
 }
 
-/** A worker with its pool, in a namespace, as manifests. The pool is registered by the worker alone. */
-export function workerIn(prefect: Prefect3, ns: Namespace, props: WorkerProps = {}): KubeObject[] {
+export function templateIn(prefect: Prefect3, ns: Namespace, props: WorkerProps = {}): BaseJobTemplate {
   const chart = new Chart(new App(), 'chart', { namespace: ns.name });
-  const baseJobTemplate = new BaseJobTemplate(chart, 'Template', {
+  return new BaseJobTemplate(chart, 'Template', {
     api: props.api ?? prefect.api(),
     image: 'prefecthq/prefect:3.9.1-python3.11',
     jobVariables: { image: JobVariable.string(), env: JobVariable.map() },
     ...props.template,
   });
+}
+
+/** A worker with its pool, in a namespace, as manifests. The pool is registered by the worker alone. */
+export function workerIn(prefect: Prefect3, ns: Namespace, props: WorkerProps = {}): KubeObject[] {
+  const baseJobTemplate = templateIn(prefect, ns, props);
+  const chart = Chart.of(baseJobTemplate);
   const workPool = new WorkPool(chart, 'Pool', { name: props.pool ?? ns.name, baseJobTemplate });
   new PrefectWorker(chart, 'Worker', { workPool, ...props.worker });
   return Testing.synth(chart).filter(({ kind }) => kind !== 'Job');
