@@ -23,6 +23,10 @@ type KubeObject = any;
 let jobs: KubeObject[];
 /** What there is, by the end of the path of its collection. */
 let objects: Record<string, KubeObject[]>;
+/** How Kubernetes takes no Job: with a status, without an answer before it is made, or without one after. */
+let down: number | 'reset' | 'lost answer' | undefined;
+/** The requests for a Job meanwhile. */
+let posts: number;
 let folder: string;
 let prefect: FakePrefectServer;
 let kubernetes: Server;
@@ -36,8 +40,22 @@ beforeEach(async () => {
   await prefect.start();
   jobs = [];
   objects = {};
+  down = undefined;
+  posts = 0;
   kubernetes = serverOf(async (request, response) => {
     const body = await textOf(request);
+    const isThere = request.method === 'POST' && jobs.some(({ metadata }) => metadata.name === JSON.parse(body).metadata.name);
+    if (request.method === 'POST' && down !== undefined) {
+      posts += 1;
+      if (down === 'lost answer' && !isThere) jobs.push(JSON.parse(body));
+      if (typeof down === 'string') request.socket.destroy();
+      else response.writeHead(down, { 'content-type': 'application/json' }).end('{}');
+      return;
+    }
+    if (isThere) {
+      response.writeHead(409, { 'content-type': 'application/json' }).end('{}');
+      return;
+    }
     if (request.method === 'POST') jobs.push(JSON.parse(body));
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://localhost');
     const [label = '', value] = (searchParams.get('labelSelector') ?? '').split('=');
@@ -119,6 +137,55 @@ test.each([
   const run = schedule();
   await until(() => isSubmitted(run) && log().includes('The API key cannot be read anew'));
   expect(log()).not.toContain('second-key');
+});
+
+describe('a Kubernetes that is down', () => {
+  const states = (id: string) => prefect.history(id).map(({ serialized_state }) => serialized_state.type);
+
+  test.each([429, 500, 502, 503, 504, 'reset', 'lost answer'] as const)('does not fail flow runs, and each gets one Job: %s', async (how) => {
+    await start();
+    down = how;
+    const runs = [schedule(), schedule(), schedule()];
+    await until(() => posts > 4);
+    down = undefined;
+    await until(() => runs.every(isSubmitted) && jobs.length === 3);
+    await until(() => log().split('Completed deployment of flow run').length === 4);
+    for (const run of runs) expect(states(run)).toEqual(['Scheduled', 'Submitted']);
+    expect(new Set(jobs.map(({ metadata }) => metadata.labels['prefect.io/flow_run_id']))).toEqual(new Set(runs));
+  });
+
+  test('leaves flow runs Scheduled that come meanwhile, and SIGTERM ends the agent', async () => {
+    const process = await start();
+    down = 503;
+    const first = schedule();
+    await until(() => isSubmitted(first) && log().includes('trying again: 503'));
+    const second = schedule();
+    await until(() => log().includes(`Deploying flow run ${second}`));
+    process.kill('SIGTERM');
+    expect(await exitOf(process)).toBe(0);
+    expect([states(second), jobs]).toEqual([['Scheduled'], []]);
+  });
+
+  test('makes no Job of a flow run that somebody has set to another state', async () => {
+    await start();
+    down = 503;
+    const run = schedule();
+    await until(() => isSubmitted(run) && log().includes('trying again: 503'));
+    prefect.setState(run, 'Cancelled');
+    down = undefined;
+    const other = schedule();
+    await until(() => isSubmitted(other) && jobs.length > 0);
+    expect(jobs.map(({ metadata }) => metadata.labels['prefect.io/flow_run_id'])).toEqual([other]);
+    expect(prefect.run(run).state).toBe('Cancelled');
+  });
+
+  test.each([403, 422])('a refusal fails the flow run at once: %s', async (status) => {
+    await start();
+    down = status;
+    const run = schedule();
+    await until(() => prefect.run(run).state === 'Failed');
+    expect(posts).toBe(1);
+  });
 });
 
 describe('HTTP 429, for which the client sleeps for minutes', () => {
