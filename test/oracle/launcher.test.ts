@@ -142,17 +142,20 @@ test.each([
 describe('a Kubernetes that is down', () => {
   const states = (id: string) => prefect.history(id).map(({ serialized_state }) => serialized_state.type);
 
-  test.each([429, 500, 502, 503, 504, 'reset', 'lost answer'] as const)('does not fail flow runs, and each gets one Job: %s', async (how) => {
-    await start();
-    down = how;
-    const runs = [schedule(), schedule(), schedule()];
-    await until(() => posts > 4);
-    down = undefined;
-    await until(() => runs.every(isSubmitted) && jobs.length === 3);
-    await until(() => log().split('Completed deployment of flow run').length === 4);
-    for (const run of runs) expect(states(run)).toEqual(['Scheduled', 'Submitted']);
-    expect(new Set(jobs.map(({ metadata }) => metadata.labels['prefect.io/flow_run_id']))).toEqual(new Set(runs));
-  });
+  test.each([429, 500, 502, 503, 504, 'reset', 'lost answer'] as const)(
+    'does not fail flow runs, and each gets one Job: %s',
+    async (how) => {
+      await start();
+      down = how;
+      const runs = [schedule(), schedule(), schedule()];
+      await until(() => posts > 4);
+      down = undefined;
+      await until(() => runs.every(isSubmitted) && jobs.length === 3);
+      await until(() => log().split('Completed deployment of flow run').length === 4);
+      for (const run of runs) expect(states(run)).toEqual(['Scheduled', 'Submitted']);
+      expect(new Set(jobs.map(({ metadata }) => metadata.labels['prefect.io/flow_run_id']))).toEqual(new Set(runs));
+    },
+  );
 
   test('leaves flow runs Scheduled that come meanwhile, and SIGTERM ends the agent', async () => {
     const process = await start();
@@ -166,17 +169,19 @@ describe('a Kubernetes that is down', () => {
     expect([states(second), jobs]).toEqual([['Scheduled'], []]);
   });
 
-  test('makes no Job of a flow run that somebody has set to another state', async () => {
+  test('makes no Job of a flow run that somebody has set to another state, whether it was submitted or not', async () => {
     await start();
     down = 503;
     const run = schedule();
     await until(() => isSubmitted(run) && log().includes('trying again: 503'));
-    prefect.setState(run, 'Cancelled');
+    const waiting = schedule();
+    await until(() => log().includes(`Deploying flow run ${waiting}`));
+    for (const id of [run, waiting]) prefect.setState(id, 'Cancelled');
     down = undefined;
     const other = schedule();
     await until(() => isSubmitted(other) && jobs.length > 0);
     expect(jobs.map(({ metadata }) => metadata.labels['prefect.io/flow_run_id'])).toEqual([other]);
-    expect(prefect.run(run).state).toBe('Cancelled');
+    expect([run, waiting].map((id) => prefect.run(id).state)).toEqual(['Cancelled', 'Cancelled']);
   });
 
   test.each([403, 422])('a refusal fails the flow run at once: %s', async (status) => {

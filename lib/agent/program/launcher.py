@@ -15,6 +15,7 @@ import failed_pods
 import flow_jobs
 import image_pulls
 import kubernetes_client
+import kubernetes_down
 import prefect_client
 import unfinished_runs
 
@@ -52,6 +53,7 @@ def main() -> None:
     prefect_client.wait_awake(alive)
     kubernetes_client.ask_with_patience()
     kubernetes_client.mind_no_proxy()
+    kubernetes_down.wait_for_kubernetes(prefect_client.told_to_end)
     flow_jobs.mend_jobs(options.api_key_secret, options.token_for_named_accounts)
     if options.sweeper == "true":
         disrupted_runs.leave_disrupted_runs()

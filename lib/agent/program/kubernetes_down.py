@@ -1,0 +1,93 @@
+"""Keeps flow runs while Kubernetes is down.
+
+The stock agent sets a flow run to Failed if its Job cannot be created, also if the API server only restarts. Here it repeats the request
+until the API server answers. The name of the Job stays the same, so a request that succeeded without an answer creates no second Job.
+Meanwhile the agent submits no other flow run: these stay Scheduled. The flow run is left alone if somebody changes its state, as Prefect's
+Lazarus does after 10 minutes.
+"""
+
+import itertools
+import threading
+
+# The API server asks for another try (429), or it or a load balancer before it is down.
+DOWN = (429, 502, 503, 504)
+# The time between two requests, in seconds.
+PAUSE = 5
+# How often a request with the answer 500 is sent. The storage may be down, or only a webhook that one Job calls.
+TRIES = 12
+
+
+def wait_for_kubernetes(told_to_end: threading.Event) -> None:
+    from kubernetes.client import BatchV1Api
+    from prefect.agent.kubernetes import KubernetesAgent
+    from urllib3.exceptions import HTTPError
+
+    create_job, deploy, mark = BatchV1Api.create_namespaced_job, KubernetesAgent.deploy_flow, KubernetesAgent._mark_flow_as_submitted
+    # The agent and the flow run of this thread.
+    submitted = threading.local()
+    answers = threading.Event()
+    answers.set()
+
+    def mark_flow_as_submitted(self, flow_run):
+        if not answers.is_set():
+            while not told_to_end.is_set() and not answers.wait(1):
+                pass
+            if told_to_end.is_set():
+                raise SystemExit
+            # Somebody may have cancelled it meanwhile.
+            check_unchanged(self, flow_run, [(flow_run.state, flow_run.version)])
+        mark(self, flow_run)
+
+    def deploy_flow(self, flow_run):
+        submitted.agent, submitted.flow_run = self, flow_run
+        return deploy(self, flow_run)
+
+    def create_namespaced_job(self, *args, **kwargs):
+        try:
+            return create_patiently(lambda: create_job(self, *args, **kwargs), submitted.agent, submitted.flow_run)
+        finally:
+            # The next flow run finds out whether Kubernetes answers.
+            answers.set()
+
+    def create_patiently(create, agent, flow_run):
+        state = None
+        for tries in itertools.count(1):
+            try:
+                return create()
+            except Exception as error:
+                status = getattr(error, "status", None)
+                down = isinstance(error, HTTPError) or status in DOWN
+                if not down and (status != 500 or tries == TRIES):
+                    raise
+                why = f"{status} {error.reason}" if status else type(error).__name__
+            if down:
+                answers.clear()
+            agent.logger.error("Kubernetes does not take the Job of flow run %s, trying again: %s", flow_run.id, why)
+            if state is None:
+                state = state_of(agent, flow_run)
+                agent._safe_write_run_log(flow_run, f"Kubernetes does not take the Job, the agent tries again: {why}", "WARNING")
+            if told_to_end.wait(PAUSE):
+                raise SystemExit
+            check_unchanged(agent, flow_run, state)
+
+    def check_unchanged(agent, flow_run, state):
+        if state_of(agent, flow_run) != state:
+            # The agent sets no state after an error with these words.
+            raise RuntimeError("State update failed: somebody else has changed the flow run")
+
+    def state_of(agent, flow_run):
+        from prefect.utilities.graphql import with_args
+
+        query = {"query": {with_args("flow_run", {"where": {"id": {"_eq": flow_run.id}}}): {"state", "version"}}}
+        while True:
+            try:
+                return [(run.state, run.version) for run in agent.client.graphql(query).data.flow_run]
+            except Exception as error:
+                # Prefect is down too. Without its answer, no Job is created.
+                agent.logger.error("The state of flow run %s is not known: %s", flow_run.id, error)
+            if told_to_end.wait(PAUSE):
+                raise SystemExit
+
+    BatchV1Api.create_namespaced_job = create_namespaced_job
+    KubernetesAgent.deploy_flow = deploy_flow
+    KubernetesAgent._mark_flow_as_submitted = mark_flow_as_submitted
