@@ -1387,23 +1387,6 @@ def lost(
 # Adding up what was observed
 
 
-class Beats:
-    """The last heartbeat of each run, in memory. The ledger stores a heartbeat until it has moved, and while a condition depends on it."""
-
-    def __init__(self) -> None:
-        self.seen = {}  # type: Dict[str, Tuple[int, str]]
-
-    def moved(self, run: Run, entry: Entry) -> bool:
-        now = (run.version, digest(run.heartbeat))
-        before = self.seen.get(run.id) or (entry.version, entry.heartbeat)
-        self.seen[run.id] = now
-        # A new state is a sign of life too, but it does not prove that a heartbeat is running.
-        return bool(before[1]) and now[0] == before[0] and now[1] != before[1]
-
-    def forget(self, known: Iterable[str]) -> None:
-        self.seen = {run_id: self.seen[run_id] for run_id in known if run_id in self.seen}
-
-
 class Case(NamedTuple):
     """The Jobs and pods of one flow run."""
 
@@ -1446,9 +1429,7 @@ class Observation(NamedTuple):
     verdicts: Dict[str, Verdict]
 
 
-def observe(
-    ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str, List[Task]], elapsed: int, beats: Beats, in_time: bool
-) -> Observation:
+def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str, List[Task]], elapsed: int, in_time: bool) -> Observation:
     """The ledger and the verdicts after a look. \`elapsed\` is the observed time since the look before, in seconds.
 
     \`in_time\` says that the look before was that short ago, so that a Job that was not there then is new.
@@ -1470,7 +1451,8 @@ def observe(
         entry = entry_for(old, run, jobs, pods)
         end = ends.merged(entry.end, sight.ends.get(entry.uid, ""))
         entry = entry._replace(end=end, over=entry.over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
-        moved = beats.moved(run, entry)
+        # A new state is a sign of life too, but it does not prove that a heartbeat is running.
+        moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
         entry = entry._replace(moved=entry.moved or moved)
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
@@ -1482,7 +1464,7 @@ def observe(
         entry = counted(entry._replace(rule=rule), old, verdict, elapsed, changed)
         if verdict.condition != "away":
             entry = entry._replace(version=run.version, gone=verdict.gone, over=verdict.over)
-        # Until the heartbeat was seen to move, it is kept for the next process too.
+        # It is kept until it was seen to move. A ledger that changes with each heartbeat would be written at each pass.
         keeps = heeds_life(verdict) or not entry.moved
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
         if verdict.condition == "away" and entry.observed >= FORGOTTEN:
@@ -1490,7 +1472,6 @@ def observe(
         if not run.finished or jobs or any(not pod.finished for pod in pods):
             after[run_id] = entry
             verdicts[run_id] = verdict
-    beats.forget(after)
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
 
 
@@ -2060,7 +2041,7 @@ from cluster import Kubernetes, Text
 from errors import Conflict, Held
 from lease import HOLD, Leases
 from prefect_api import Prefect
-from rules import RUN_AGAIN, Action, Beats, Ledger, Observation, Rules, Run, Sight, decide, is_due, observe, pulling, suspects, unclear
+from rules import RUN_AGAIN, Action, Ledger, Observation, Rules, Run, Sight, decide, is_due, observe, pulling, suspects, unclear
 from sights import UUID, pulls_in
 from signs import Signs
 from watch import Witness, seen_in
@@ -2080,7 +2061,6 @@ class Last(NamedTuple):
     time: float
     # The resourceVersion of the ledger after the pass.
     version: str
-    beats: Beats
     unclear: Set[str]
 
 
@@ -2136,7 +2116,7 @@ class Sweeper:
         known = last is not None and last.version == version
         if last is None or not known:
             # Another process wrote the ledger, so the time since then is unknown and counts as 0.
-            last = Last(now, version, Beats(), last.unclear if last else set())
+            last = Last(now, version, last.unclear if last else set())
         longest = int(2 * self.interval)
         in_time = known and now - last.time <= longest
         elapsed = min(int(now - last.time), longest)
@@ -2153,7 +2133,7 @@ class Sweeper:
         tasks = self.prefect.tasks(suspected) if suspected else {}
         # The next delay begins after the look: a condition may have begun at its end.
         looked = self.now()
-        seen = observe(before, sight, runs, tasks, elapsed, last.beats, in_time)
+        seen = observe(before, sight, runs, tasks, elapsed, in_time)
         seen = self.with_pulls(namespace, seen)
         unread = {key: text for key, text in unread.items() if not is_done(key, sight, runs)}
         self.report_unclear(namespace, seen, last.unclear)
@@ -2166,13 +2146,13 @@ class Sweeper:
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(after) - len(fitting), namespace)
         if text is None:
             self.kept[namespace] = Text(fitting, "", "")
-            self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
+            self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
             raise LookupError(f"the ledger {name} in {home} is missing: apply the sweeper's manifests again")
         version = self.kubernetes.write_ledger(home, name, data, fitting, version)
         self.kept[namespace] = Text(fitting, version, uid)
         # The ledger has taken in these lists now.
         self.leases.notes[namespace] = self.witness.text(namespace)
-        self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
+        self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
         self.act(namespace, [action for action in actions if action.run is None or action.run.id in fitting])
 
     def act(self, namespace: str, actions: List[Action]) -> None:

@@ -368,23 +368,6 @@ def lost(
 # Adding up what was observed
 
 
-class Beats:
-    """The last heartbeat of each run, in memory. The ledger stores a heartbeat until it has moved, and while a condition depends on it."""
-
-    def __init__(self) -> None:
-        self.seen = {}  # type: Dict[str, Tuple[int, str]]
-
-    def moved(self, run: Run, entry: Entry) -> bool:
-        now = (run.version, digest(run.heartbeat))
-        before = self.seen.get(run.id) or (entry.version, entry.heartbeat)
-        self.seen[run.id] = now
-        # A new state is a sign of life too, but it does not prove that a heartbeat is running.
-        return bool(before[1]) and now[0] == before[0] and now[1] != before[1]
-
-    def forget(self, known: Iterable[str]) -> None:
-        self.seen = {run_id: self.seen[run_id] for run_id in known if run_id in self.seen}
-
-
 class Case(NamedTuple):
     """The Jobs and pods of one flow run."""
 
@@ -427,9 +410,7 @@ class Observation(NamedTuple):
     verdicts: Dict[str, Verdict]
 
 
-def observe(
-    ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str, List[Task]], elapsed: int, beats: Beats, in_time: bool
-) -> Observation:
+def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str, List[Task]], elapsed: int, in_time: bool) -> Observation:
     """The ledger and the verdicts after a look. `elapsed` is the observed time since the look before, in seconds.
 
     `in_time` says that the look before was that short ago, so that a Job that was not there then is new.
@@ -451,7 +432,8 @@ def observe(
         entry = entry_for(old, run, jobs, pods)
         end = ends.merged(entry.end, sight.ends.get(entry.uid, ""))
         entry = entry._replace(end=end, over=entry.over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
-        moved = beats.moved(run, entry)
+        # A new state is a sign of life too, but it does not prove that a heartbeat is running.
+        moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
         entry = entry._replace(moved=entry.moved or moved)
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
@@ -463,7 +445,7 @@ def observe(
         entry = counted(entry._replace(rule=rule), old, verdict, elapsed, changed)
         if verdict.condition != "away":
             entry = entry._replace(version=run.version, gone=verdict.gone, over=verdict.over)
-        # Until the heartbeat was seen to move, it is kept for the next process too.
+        # It is kept until it was seen to move. A ledger that changes with each heartbeat would be written at each pass.
         keeps = heeds_life(verdict) or not entry.moved
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
         if verdict.condition == "away" and entry.observed >= FORGOTTEN:
@@ -471,7 +453,6 @@ def observe(
         if not run.finished or jobs or any(not pod.finished for pod in pods):
             after[run_id] = entry
             verdicts[run_id] = verdict
-    beats.forget(after)
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
 
 

@@ -25,7 +25,7 @@ from cluster import Kubernetes, Text
 from errors import Conflict, Held
 from lease import HOLD, Leases
 from prefect_api import Prefect
-from rules import RUN_AGAIN, Action, Beats, Ledger, Observation, Rules, Run, Sight, decide, is_due, observe, pulling, suspects, unclear
+from rules import RUN_AGAIN, Action, Ledger, Observation, Rules, Run, Sight, decide, is_due, observe, pulling, suspects, unclear
 from sights import UUID, pulls_in
 from signs import Signs
 from watch import Witness, seen_in
@@ -45,7 +45,6 @@ class Last(NamedTuple):
     time: float
     # The resourceVersion of the ledger after the pass.
     version: str
-    beats: Beats
     unclear: Set[str]
 
 
@@ -101,7 +100,7 @@ class Sweeper:
         known = last is not None and last.version == version
         if last is None or not known:
             # Another process wrote the ledger, so the time since then is unknown and counts as 0.
-            last = Last(now, version, Beats(), last.unclear if last else set())
+            last = Last(now, version, last.unclear if last else set())
         longest = int(2 * self.interval)
         in_time = known and now - last.time <= longest
         elapsed = min(int(now - last.time), longest)
@@ -118,7 +117,7 @@ class Sweeper:
         tasks = self.prefect.tasks(suspected) if suspected else {}
         # The next delay begins after the look: a condition may have begun at its end.
         looked = self.now()
-        seen = observe(before, sight, runs, tasks, elapsed, last.beats, in_time)
+        seen = observe(before, sight, runs, tasks, elapsed, in_time)
         seen = self.with_pulls(namespace, seen)
         unread = {key: text for key, text in unread.items() if not is_done(key, sight, runs)}
         self.report_unclear(namespace, seen, last.unclear)
@@ -131,13 +130,13 @@ class Sweeper:
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(after) - len(fitting), namespace)
         if text is None:
             self.kept[namespace] = Text(fitting, "", "")
-            self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
+            self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
             raise LookupError(f"the ledger {name} in {home} is missing: apply the sweeper's manifests again")
         version = self.kubernetes.write_ledger(home, name, data, fitting, version)
         self.kept[namespace] = Text(fitting, version, uid)
         # The ledger has taken in these lists now.
         self.leases.notes[namespace] = self.witness.text(namespace)
-        self.last[namespace] = Last(looked - rest, version, last.beats, unclear(seen, self.rules))
+        self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
         self.act(namespace, [action for action in actions if action.run is None or action.run.id in fitting])
 
     def act(self, namespace: str, actions: List[Action]) -> None:

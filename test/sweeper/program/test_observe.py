@@ -14,7 +14,7 @@ from given import (
     WAITING_POD,
     orphaned,
 )
-from rules import FORGOTTEN, Beats, Ledger, Sight, digest, entry_for, observe
+from rules import FORGOTTEN, Ledger, Sight, digest, entry_for, observe
 from test_cases import beating, move_elsewhere, status, submitted, terminated
 from test_rules import jobs, state, sweep_for
 from world import NAMESPACE, World, ledger, running
@@ -24,7 +24,7 @@ def after(entry, run, jobs=(), pods=(), odd=(), ends=()):
     """The entry of a run after a pass in which this was seen, and its verdict, if there are any."""
     sight = Sight(jobs=jobs, pods=pods, odd=odd, ends=dict(ends))
     runs = {run.id: run} if run else {}
-    seen = observe(Ledger({"run": entry} if entry else {}), sight, runs, {}, 30, Beats(), True)
+    seen = observe(Ledger({"run": entry} if entry else {}), sight, runs, {}, 30, True)
     return seen.ledger.runs.get("run"), seen.verdicts.get("run")
 
 
