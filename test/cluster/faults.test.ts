@@ -11,7 +11,7 @@ import { requestsOf } from './rights';
 import { installSweeper, killSweeper, SHORT } from './sweeper';
 import { Team } from './team';
 
-jest.setTimeout(900_000);
+jest.setTimeout(1_800_000);
 
 const cluster = new Cluster();
 cluster.takesTurns();
@@ -160,7 +160,7 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
     ).join('\n'),
   );
   for (const id of healthy) {
-    await ours.flows.eventually(() => ours.prefect.finished(id), { timeout: 400_000 });
+    await ours.flows.eventually(() => ours.prefect.finished(id), { timeout: 900_000 });
     expect(ours.prefect.states(id)).toEqual(['Scheduled', 'Submitted', 'Running', 'Success']);
   }
   const text = table(

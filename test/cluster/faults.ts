@@ -85,7 +85,7 @@ async function podAtWork(site: Site, run: string): Promise<string> {
     const tasks = prefect.server.run(run).task_runs.filter(({ task, state }) => task.slug.startsWith('wait') && state === 'Running');
     if (tasks.length === 0) throw new Error(`no task of it is at work: ${prefect.states(run)}\n${prefect.log(run)}`);
   };
-  await flows.eventually(works, { timeout: 300_000 });
+  await flows.eventually(works, { timeout: 900_000 });
   return (await podOf(site, run)).metadata.name as string;
 }
 
@@ -279,7 +279,7 @@ async function seenAlive({ home, flows, passes }: Site, run: string): Promise<vo
   if (!passes) return;
   const entry = async () => (await home.get('configmap', `flow-run-sweeper-ledger-${flows.name}`)).data?.[run] ?? '';
   // The letters are those of lib/sweeper/program/ledger.py: `m` for a heartbeat that moved.
-  await flows.eventually(async () => expect(await entry()).toMatch(/^1 \S+ \S+ \S+ ...\S*m/), { timeout: 300_000 });
+  await flows.eventually(async () => expect(await entry()).toMatch(/^1 \S+ \S+ \S+ ...\S*m/), { timeout: 900_000 });
 }
 
 async function created(site: Site, run: string): Promise<void> {
@@ -287,7 +287,7 @@ async function created(site: Site, run: string): Promise<void> {
 }
 
 async function finished({ prefect, flows }: Site, run: string): Promise<void> {
-  await flows.eventually(() => prefect.finished(run), { timeout: 300_000 });
+  await flows.eventually(() => prefect.finished(run), { timeout: 900_000 });
 }
 
 const COLLECTIONS = [
