@@ -141,8 +141,8 @@ describe('a worker whose flow runs have a namespace of their own', () => {
     for (let i = 0; i < SUBMISSIONS; i++) runs.push(await create());
     await rollout;
     expect(await said).toMatch(/finishing [1-9]\d* submission/);
-    // A small server with SQLite answers 503 or too late to many at once. Prefect itself then ends the run, without a Job: it is not left.
-    const isLost = ({ state }: Answer) => state.name === 'Crashed' && /^Failed to submit flow run .*(\b503\b|Timeout)/s.test(state.message);
+    // A small server with SQLite answers 503 to many at once. Prefect itself then ends the run, without a Job: it is not left.
+    const isLost = ({ state }: Answer) => state.name === 'Crashed' && /^Failed to submit flow run .*\b503\b/s.test(state.message);
     const { lost, submitted } = await flows.eventually(async () => {
       const all: Answer[] = await prefect.ask('POST', '/flow_runs/filter', { flow_runs: { id: { any_: runs } }, limit: SUBMISSIONS });
       const [lost, submitted] = [all.filter(isLost), all.filter((run) => !isLost(run))];
@@ -156,7 +156,7 @@ describe('a worker whose flow runs have a namespace of their own', () => {
       ({ metadata }) => metadata.labels?.['prefect.io/flow-run-id'] as string,
     );
     expect(jobs.filter((run) => runs.includes(run)).sort()).toEqual(submitted.map(({ id }) => id).sort());
-    expect(lost.length).toBeLessThan(SUBMISSIONS);
+    expect(lost.length).toBeLessThan(process.env.FULL ? SUBMISSIONS : 1);
   });
 
   onCluster('a changed Secret ends worker and observer, which start with the new one', async () => {
