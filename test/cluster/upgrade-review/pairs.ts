@@ -99,6 +99,13 @@ const stock = () =>
     (chart) => new StockPrefectAgent(chart, 'Agent', { key: 'in-clear', labels: ['kube'], rbac: true, namespace: NAMESPACE }),
     NAMESPACE,
   );
+/** With a name twice in its environment, as API servers let it pass. */
+const twice = () => {
+  const objects = stock();
+  const env = objects.find(({ kind }) => kind === 'Deployment')?.spec.template.spec.containers[0].env;
+  env.push({ ...env[0] });
+  return objects;
+};
 const hardened = () =>
   synth((chart) => {
     new PrefectAgent(chart, 'Agent', { api: PrefectApi.cloud({ apiKey: key, url: 'https://api.prefect.example' }), labels: ['kube'] });
@@ -323,6 +330,8 @@ export function pairsOf(count: number, seed: number): Pair[] {
   return collect(generated, count, seed, [
     { name: 'stock to hardened', old: stock(), next: hardened() },
     { name: 'hardened to stock', old: hardened(), next: stock() },
+    // kubectl makes no patch of this one, and asks no server.
+    { name: 'hardened to a name twice', old: hardened(), next: twice() },
   ]);
 }
 
