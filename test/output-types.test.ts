@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApiObject, App, Chart, YamlOutputType } from 'cdk8s';
-import fc from 'fast-check';
 import {
   AgentRbac,
   DaskWorkerPolicy,
@@ -15,6 +14,7 @@ import {
   PrefectApi,
 } from '../lib';
 import { apps, synthApp } from './apps';
+import fc from './fast-check';
 
 const TYPES = Object.entries(YamlOutputType).filter((entry): entry is [string, YamlOutputType] => typeof entry[1] === 'number');
 const RUNS = process.env.FULL === '1' ? 200 : 20;

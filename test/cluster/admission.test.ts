@@ -1,6 +1,5 @@
 // Whatever the constructs accept, a real API server admits: dry runs, with all of its admission, strict about fields.
 import { App, Chart, Testing } from 'cdk8s';
-import fc from 'fast-check';
 import { parse } from 'yaml';
 import {
   AgentRbac,
@@ -21,6 +20,7 @@ import {
 } from '../../lib';
 import { apps, synthApp } from '../apps';
 import { everyAgentProp, everyDaskProp, everyFlowJobProp, everyStockFlag, everySweeperProp } from '../every-prop';
+import fc from '../fast-check';
 import { Tally } from '../oracle/generate';
 import { apis } from '../oracle/worker-generate';
 import type { Manifest } from '../support';

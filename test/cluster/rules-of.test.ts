@@ -1,7 +1,7 @@
 // Manifests.rulesOf, held against the authorizer of a real API server.
 import { ApiObject, App, Chart } from 'cdk8s';
-import fc from 'fast-check';
 import { Manifests } from '../../lib';
+import fc from '../fast-check';
 import type { Json, KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { eventually } from './harness/eventually';
@@ -21,7 +21,7 @@ interface Names {
 test(`what an account may do by ${SETS} generated sets of roles, bindings and subjects is what the API server says`, async () => {
   const [home, other] = [(await cluster.createNamespace()).name, (await cluster.createNamespace()).name];
   const before = await Promise.all([home, other].map((namespace) => granted(home, namespace)));
-  for (const [i, make] of fc.sample(sets, { numRuns: SETS, seed: 17 }).entries()) {
+  for (const [i, make] of fc.sample(sets, { numRuns: SETS }).entries()) {
     const chart = new Chart(new App(), 'chart', { namespace: home });
     // Those of fast-check have no prototype, without which cdk8s does not take them.
     const { objects: given, mutual } = make({ home, other });

@@ -1,7 +1,7 @@
 import { Yaml } from 'cdk8s';
-import fc from 'fast-check';
 import { stringifyManifests } from '../../lib/kubernetes/_yaml';
 import { apps, synthApp } from '../apps';
+import fc from '../fast-check';
 
 const RUNS = process.env.FULL === '1' ? 20_000 : 500;
 

@@ -1,6 +1,6 @@
 import { App, Chart } from 'cdk8s';
-import fc from 'fast-check';
 import { BaseJobTemplate, type BaseJobTemplateProps, type Prefect3Api } from '../../lib';
+import fc from '../fast-check';
 import { PREFECT3, Prefect3Oracle, Prefect3Server } from './prefect3';
 import { apis, run, template, valuesFor } from './worker-generate';
 

@@ -1,5 +1,4 @@
 import { Duration, Size } from 'cdk8s';
-import fc from 'fast-check';
 import {
   Cpu,
   DaskDeployMode,
@@ -14,6 +13,7 @@ import {
   TaintEffect,
   Volume,
 } from '../../lib';
+import fc from '../fast-check';
 import { dnsLabel, envVars, isAccepted } from './generate';
 
 /** Text that has gone wrong between YAML as JavaScript writes it and as Python reads it, in Python's literals, and in Dask's expansion. */

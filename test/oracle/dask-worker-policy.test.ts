@@ -1,5 +1,4 @@
 import { App, Chart, Testing } from 'cdk8s';
-import fc from 'fast-check';
 import { parse } from 'yaml';
 import {
   DaskDeployMode,
@@ -12,6 +11,7 @@ import {
   PrefectAgent,
   PrefectApi,
 } from '../../lib';
+import fc from '../fast-check';
 import { container, type Manifest } from '../support';
 import { flowJobProps, policyProps } from './dask-generate';
 import * as generate from './generate';

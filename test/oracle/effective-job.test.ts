@@ -1,5 +1,4 @@
 import { App, Chart, Duration, Size, Testing } from 'cdk8s';
-import fc from 'fast-check';
 import {
   Cpu,
   EnvFrom,
@@ -15,6 +14,7 @@ import {
   PrefectApi,
   SecretKeyRef,
 } from '../../lib';
+import fc from '../fast-check';
 import { type Manifest, only } from '../support';
 import * as generate from './generate';
 import { type ContainerView, containerView } from './kubelet';

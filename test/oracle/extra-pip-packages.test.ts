@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { parse } from 'yaml';
 import { FlowJobTemplate } from '../../lib';
+import fc from '../fast-check';
 import { type Manifest, only, synth } from '../support';
 import { Oracle } from './oracle';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../fast-check';
 
 /** Text that has gone wrong somewhere between YAML, the kubelet, a shell, Prefect's configuration and Python. */
 // biome-ignore-start lint/suspicious/noTemplateCurlyInString: what shells and Prefect would expand

@@ -1,6 +1,6 @@
 import { App, Chart, Duration, Testing } from 'cdk8s';
-import fc from 'fast-check';
 import { type AgentSettings, DebugConfig, LogLevel, PrefectAgent, PrefectApi, PrefectBackend, SecretKeyRef } from '../../lib';
+import fc from '../fast-check';
 import { only, synth } from '../support';
 import * as generate from './generate';
 import { type ContainerView, containerView } from './kubelet';

@@ -1,7 +1,7 @@
 import { App, Chart, Testing } from 'cdk8s';
-import fc from 'fast-check';
 import { PrefectBackend, StockPrefectAgent, type StockPrefectAgentProps } from '../../lib';
 import { everyStockFlag } from '../every-prop';
+import fc from '../fast-check';
 import type { Manifest } from '../support';
 import * as generate from './generate';
 import { Oracle } from './oracle';

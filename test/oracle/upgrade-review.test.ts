@@ -1,10 +1,10 @@
 // Kubernetes' own code is asked what the upgrade review takes for granted: the types of its fields, and what rules cover.
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { KEYS } from '../../lib/kubernetes/_apply';
 import { type Rule, uncovered } from '../../lib/kubernetes/_permissions';
 import { MAPS, POINTERS_TO_TEXT, QUANTITIES, quantityOf, RESOURCES, VALUES } from '../../lib/kubernetes/_stored';
 import { buildModule } from '../cluster/harness/own/binaries';
+import fc from '../fast-check';
 import { PythonOracle } from './oracle';
 
 let oracle: PythonOracle;

@@ -1,5 +1,4 @@
 import { Duration, Size } from 'cdk8s';
-import fc from 'fast-check';
 import {
   type BaseJobTemplateProps,
   ConfigMapKeyRef,
@@ -15,6 +14,7 @@ import {
   Volume,
   type WorkerFlowRun,
 } from '../../lib';
+import fc from '../fast-check';
 import * as generate from './generate';
 
 export const KEY = SecretKeyRef.of('prefect-api-key', 'token');

@@ -1,5 +1,5 @@
 // Sets of props for each construct. A new prop does not compile until it is generated here; only the hatch is excepted.
-import fc from 'fast-check';
+
 import {
   type AgentRbacProps,
   type ContainerOptions,
@@ -29,6 +29,7 @@ import {
   TaintEffect,
   type Toleration,
 } from '../../../lib';
+import fc from '../../fast-check';
 import * as prefect from '../../oracle/generate';
 import * as values from './values';
 import { made, optional, type Spec, seldom } from './values';

@@ -1,7 +1,7 @@
 // Values at, and now and then just beyond, the edges of what the constructs accept.
 import { Duration, Size } from 'cdk8s';
-import fc from 'fast-check';
 import { ConfigMapKeyRef, type ContainerResources, Cpu, EnvFrom, EnvValue, SecretKeyRef, Volume } from '../../../lib';
+import fc from '../../fast-check';
 
 /** A value that is made, or refused, only while the construct is built; a counterexample shows the call. */
 export class Call<T> {
