@@ -82,8 +82,9 @@ describe('a fresh clone of this repository', () => {
   test('the README has the two commands, in these words', () => {
     expect(commandsForClone).toEqual(['npm ci && npx cdk8s synth', 'npm ci && npm test']);
   });
-  test.each(commandsForClone)('%s', async (command) => {
-    await type(clone, command);
+  // All tests take minutes: .ci/run calls the second command, in these words, and those below run two of its files in this home.
+  test(commandsForClone[0] as string, async () => {
+    await type(clone, commandsForClone[0] as string);
     expect(existsSync(join(clone, 'dist/prefect.k8s.yaml'))).toBe(true);
   });
   test.each(['22', 'latest'])('on Node %s it installs, synthesizes and tests without a warning', async (version) => {
