@@ -298,14 +298,15 @@ Meanwhile the agent submits no other flow run: these stay Scheduled. The flow ru
 Lazarus does after 10 minutes.
 """
 
-import itertools
 import threading
 
 # The API server asks for another try (429), or it or a load balancer before it is down.
 DOWN = (429, 502, 503, 504)
 # The time between two requests, in seconds.
 PAUSE = 5
-# How often a request with the answer 500 is sent. The storage may be down, or only a webhook that one Job calls.
+# The storage may be down, or only a webhook that one Job calls (500). Or there was a conflict (409).
+BROKEN = (409, 500)
+# How often a request with such answers is sent.
 TRIES = 12
 
 
@@ -327,7 +328,7 @@ def wait_for_kubernetes(told_to_end: threading.Event) -> None:
             if told_to_end.is_set():
                 raise SystemExit
             # Somebody may have cancelled it meanwhile.
-            check_unchanged(self, flow_run, [(flow_run.state, flow_run.version)])
+            check_unchanged(self, flow_run, flow_run.version)
         mark(self, flow_run)
 
     def deploy_flow(self, flow_run):
@@ -342,47 +343,65 @@ def wait_for_kubernetes(told_to_end: threading.Event) -> None:
             answers.set()
 
     def create_patiently(create, agent, flow_run):
-        state = None
-        for tries in itertools.count(1):
+        errors, told = 0, False
+        while True:
             try:
                 return create()
             except Exception as error:
                 status = getattr(error, "status", None)
                 down = isinstance(error, HTTPError) or status in DOWN
-                if not down and (status != 500 or tries == TRIES):
+                if not down and (status not in BROKEN or is_there(error)):
                     raise
                 why = f"{status} {error.reason}" if status else type(error).__name__
+                errors = 0 if down else errors + 1
+                if errors == TRIES:
+                    # The agent would take every 409 for a Job that is there.
+                    raise RuntimeError(str(error)) from error
             if down:
                 answers.clear()
             agent.logger.error("Kubernetes does not take the Job of flow run %s, trying again: %s", flow_run.id, why)
-            if state is None:
-                state = state_of(agent, flow_run)
-                agent._safe_write_run_log(flow_run, f"Kubernetes does not take the Job, the agent tries again: {why}", "WARNING")
             if told_to_end.wait(PAUSE):
                 raise SystemExit
-            check_unchanged(agent, flow_run, state)
+            # The agent has set the state once, unless the flow run was Running and waited for a retry.
+            check_unchanged(agent, flow_run, flow_run.version + (flow_run.state == "Scheduled"))
+            if not told:
+                tell(agent, flow_run, f"Kubernetes does not take the Job, the agent tries again: {why}")
+                told = True
 
-    def check_unchanged(agent, flow_run, state):
-        if state_of(agent, flow_run) != state:
+    def check_unchanged(agent, flow_run, version):
+        if version_of(agent, flow_run) > version:
             # The agent sets no state after an error with these words.
             raise RuntimeError("State update failed: somebody else has changed the flow run")
 
-    def state_of(agent, flow_run):
+    def version_of(agent, flow_run):
         from prefect.utilities.graphql import with_args
 
-        query = {"query": {with_args("flow_run", {"where": {"id": {"_eq": flow_run.id}}}): {"state", "version"}}}
+        query = {"query": {with_args("flow_run", {"where": {"id": {"_eq": flow_run.id}}}): {"version"}}}
         while True:
             try:
-                return [(run.state, run.version) for run in agent.client.graphql(query).data.flow_run]
+                # A flow run that somebody has deleted is changed too.
+                return next((run.version for run in agent.client.graphql(query).data.flow_run), float("inf"))
             except Exception as error:
                 # Prefect is down too. Without its answer, no Job is created.
                 agent.logger.error("The state of flow run %s is not known: %s", flow_run.id, error)
             if told_to_end.wait(PAUSE):
                 raise SystemExit
 
+    def tell(agent, flow_run, message):
+        try:
+            agent._safe_write_run_log(flow_run, message, "WARNING")
+        except Exception as error:
+            # The method is not as safe as its name.
+            agent.logger.error("The log of flow run %s is not written: %s", flow_run.id, error)
+
     BatchV1Api.create_namespaced_job = create_namespaced_job
     KubernetesAgent.deploy_flow = deploy_flow
     KubernetesAgent._mark_flow_as_submitted = mark_flow_as_submitted
+
+
+def is_there(error) -> bool:
+    """Whether there is a Job of this name. A conflict is also the answer if another Job uses the same quota at this moment."""
+    return error.status == 409 and "AlreadyExists" in str(error.body)
 `,
   'launcher.py': `"""Starts the stock Prefect agent with an API key from a file, and with the changes of the other modules here.
 

@@ -53,7 +53,7 @@ beforeEach(async () => {
       return;
     }
     if (isThere) {
-      response.writeHead(409, { 'content-type': 'application/json' }).end('{}');
+      response.writeHead(409, { 'content-type': 'application/json' }).end('{"reason":"AlreadyExists"}');
       return;
     }
     if (request.method === 'POST') jobs.push(JSON.parse(body));
