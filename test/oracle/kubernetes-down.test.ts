@@ -34,3 +34,10 @@ test('a log that Prefect does not take fails no flow run', async () => {
   // The stock agent ends so, after it has made the Job.
   expect(answer).toEqual({ states: SUBMITTED, left: [], ends: 'ValueError' });
 });
+
+test.each([
+  ['gets its Job as soon as the agent sees that Kubernetes answers', false, { made: ['second'], states: SUBMITTED }],
+  ['stays Scheduled while Kubernetes is down', true, { made: [], states: ['Scheduled'] }],
+])('while the Job of one flow run is not taken, another %s', async (_, down, answer) => {
+  expect(await oracle.ask({ down, looks: 3 })).toEqual(answer);
+});

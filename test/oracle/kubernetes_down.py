@@ -4,7 +4,9 @@ import json
 import logging
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "lib" / "agent" / "program"))
 
@@ -79,5 +81,45 @@ def deploy(question):
     return {"states": prefect.states, "left": left}
 
 
+def deploy_two(question):
+    """Two flow runs, of which Kubernetes does not take the Job of the first, and the minutely look of the agent at its Jobs."""
+    told_to_end, again, refused, made = threading.Event(), threading.Event(), [], []
+
+    def create(self, namespace, body):
+        if body["metadata"]["name"] == "first":
+            if refused:
+                again.set()
+            refused.append(body)
+            raise ApiException(status=504)
+        made.append(body["metadata"]["name"])
+
+    def list_jobs(self, *args, **kwargs):
+        if question["down"]:
+            raise RuntimeError("Kubernetes does not list Jobs")
+        return BatchV1Api().api_client.deserialize(SimpleNamespace(data='{"metadata": {}, "items": []}'), "V1JobList")
+
+    KubernetesAgent.deploy_flow, KubernetesAgent._mark_flow_as_submitted = STOCK
+    BatchV1Api.create_namespaced_job, BatchV1Api.list_namespaced_job = create, list_jobs
+    kubernetes_down.wait_for_kubernetes(told_to_end)
+    threads = []
+    for name in ("first", "second"):
+        agent = Agent(Prefect({}))
+        agent.generate_job_spec = lambda flow_run: {"metadata": {"name": flow_run.id}}
+        run = GraphQLResult(id=name, state="Scheduled", version=1, serialized_state=Scheduled().serialize(), task_runs=[])
+        threads.append(threading.Thread(target=agent._deploy_flow_run, args=[run]))
+        threads[-1].start()
+        again.wait()
+    for _ in range(question["looks"]):
+        with suppress(RuntimeError):
+            agent.manage_jobs()
+        # Longer than a waiting flow run sleeps.
+        threads[1].join(2)
+    told_to_end.set()
+    for thread in threads:
+        thread.join()
+    return {"made": made, "states": agent.client.states}
+
+
 for line in sys.stdin:
-    print(json.dumps({"answer": deploy(json.loads(line))}), flush=True)
+    question = json.loads(line)
+    print(json.dumps({"answer": deploy_two(question) if "looks" in question else deploy(question)}), flush=True)
