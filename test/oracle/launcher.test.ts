@@ -23,7 +23,7 @@ type KubeObject = any;
 let jobs: KubeObject[];
 /** What there is, by the end of the path of its collection. */
 let objects: Record<string, KubeObject[]>;
-/** How Kubernetes takes no Job: with a status, without an answer before it is made, or without one after. */
+/** How Kubernetes takes and lists no Job: with a status, without an answer before it is made, or without one after. */
 let down: number | 'reset' | 'lost answer' | undefined;
 /** The requests for a Job meanwhile. */
 let posts: number;
@@ -45,9 +45,9 @@ beforeEach(async () => {
   kubernetes = serverOf(async (request, response) => {
     const body = await textOf(request);
     const isThere = request.method === 'POST' && jobs.some(({ metadata }) => metadata.name === JSON.parse(body).metadata.name);
-    if (request.method === 'POST' && down !== undefined) {
-      posts += 1;
-      if (down === 'lost answer' && !isThere) jobs.push(JSON.parse(body));
+    if (down !== undefined) {
+      if (request.method === 'POST') posts += 1;
+      if (request.method === 'POST' && down === 'lost answer' && !isThere) jobs.push(JSON.parse(body));
       if (typeof down === 'string') request.socket.destroy();
       else response.writeHead(down, { 'content-type': 'application/json' }).end('{}');
       return;

@@ -23,7 +23,8 @@ def wait_for_kubernetes(told_to_end: threading.Event) -> None:
     from prefect.agent.kubernetes import KubernetesAgent
     from urllib3.exceptions import HTTPError
 
-    create_job, deploy, mark = BatchV1Api.create_namespaced_job, KubernetesAgent.deploy_flow, KubernetesAgent._mark_flow_as_submitted
+    create_job, list_jobs = BatchV1Api.create_namespaced_job, BatchV1Api.list_namespaced_job
+    deploy, mark = KubernetesAgent.deploy_flow, KubernetesAgent._mark_flow_as_submitted
     # The agent and the flow run of this thread.
     submitted = threading.local()
     answers = threading.Event()
@@ -49,6 +50,12 @@ def wait_for_kubernetes(told_to_end: threading.Event) -> None:
         finally:
             # The next flow run finds out whether Kubernetes answers.
             answers.set()
+
+    def list_namespaced_job(self, *args, **kwargs):
+        jobs = list_jobs(self, *args, **kwargs)
+        # Kubernetes answers the agent, so perhaps it only refuses the Job that is tried now, such as by a webhook.
+        answers.set()
+        return jobs
 
     def create_patiently(create, agent, flow_run):
         errors, told = 0, False
@@ -103,6 +110,7 @@ def wait_for_kubernetes(told_to_end: threading.Event) -> None:
             agent.logger.error("The log of flow run %s is not written: %s", flow_run.id, error)
 
     BatchV1Api.create_namespaced_job = create_namespaced_job
+    BatchV1Api.list_namespaced_job = list_namespaced_job
     KubernetesAgent.deploy_flow = deploy_flow
     KubernetesAgent._mark_flow_as_submitted = mark_flow_as_submitted
 
