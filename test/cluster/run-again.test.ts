@@ -7,9 +7,8 @@ import { EvictionPolicy, FlowJobTemplate, type FlowRunSweeperProps, PrefectAgent
 import type { RunRequest } from '../prefect-server/run-request';
 import type { Json, KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
-import type { Namespace } from './harness/namespace';
 import { API_KEY, agentReady, createKey, jobsOf } from './prefect';
-import { sweeperIn } from './sweeper';
+import { quickSweeper, sweeperIn } from './sweeper';
 import { Team } from './team';
 
 /** How often a flow run is evicted until it may not run again. */
@@ -33,19 +32,6 @@ async function startTeam(): Promise<Team> {
   const team = await Team.start(cluster, API_KEY);
   teams.push(team);
   return team;
-}
-
-/** A sweeper that ends lost runs after seconds. Its props allow a minute at least, which is too long to wait for so often. */
-function quickSweeper(home: Namespace, team: Team, props: Partial<FlowRunSweeperProps> = {}, interval = 3): KubeObject[] {
-  const manifests = sweeperIn(home, team, { namespaces: [team.flows.name], ...props });
-  for (const { kind, spec } of manifests) {
-    if (kind !== 'Deployment') continue;
-    const [container] = spec.template.spec.containers;
-    container.args = container.args.map((arg: string) =>
-      arg.replace(/^--lost-runs=.*/, '--lost-runs=5').replace(/^--interval=.*/, `--interval=${interval}`),
-    );
-  }
-  return manifests;
 }
 
 /** A team whose runs are to run again, with a sweeper. */

@@ -3,6 +3,7 @@ import { FlowRunSweeper, type FlowRunSweeperProps } from '../../lib';
 import type { KubeObject } from './harness/api-server';
 import type { Namespace } from './harness/namespace';
 import { agentReady, type Prefect } from './prefect';
+import type { Team } from './team';
 
 /** Graces that tests can wait for. */
 export const SHORT = {
@@ -19,6 +20,19 @@ export function sweeperIn(home: Namespace, prefect: Prefect, props: Partial<Flow
   const chart = new Chart(new App(), 'sweeper', { namespace: home.name });
   new FlowRunSweeper(chart, 'Sweeper', { api: prefect.api, ...SHORT, ...props });
   return Testing.synth(chart);
+}
+
+/** A sweeper that ends lost runs after seconds. Its props allow a minute at least, which is too long to wait for so often. */
+export function quickSweeper(home: Namespace, team: Team, props: Partial<FlowRunSweeperProps> = {}, interval = 3): KubeObject[] {
+  const manifests = sweeperIn(home, team, { namespaces: [team.flows.name], ...props });
+  for (const { kind, spec } of manifests) {
+    if (kind !== 'Deployment') continue;
+    const [container] = spec.template.spec.containers;
+    container.args = container.args.map((arg: string) =>
+      arg.replace(/^--lost-runs=.*/, '--lost-runs=5').replace(/^--interval=.*/, `--interval=${interval}`),
+    );
+  }
+  return manifests;
 }
 
 /** Installs a sweeper, and waits until a pass has succeeded. */

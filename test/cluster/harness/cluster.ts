@@ -1,17 +1,22 @@
 import { ApiServer, type NamespaceOptions } from './api-server';
 import { AuditLog } from './audit-log';
-import { type Environment, getEnvironment } from './environment';
+import { type Environment, getEnvironment, type Offer } from './environment';
 import { Kubectl } from './kubectl';
 import { Namespace } from './namespace';
 import { acquire } from './own/lock';
+import { SecondNode } from './second-node';
 
 /** What not every cluster offers to the tests, and why one that was given in KUBECONFIG lacks it. */
-const whyMissing = {
+const whyNotGiven = {
   auditLog: 'the audit log of the cluster in KUBECONFIG cannot be read',
   hostAddress: 'CDK8S_PREFECT_HOST_ADDRESS does not say at which address the pods of the cluster in KUBECONFIG reach this machine',
   oldest: 'beside the cluster in KUBECONFIG no API server of Kubernetes 1.27 is started',
   bare: 'beside the cluster in KUBECONFIG no API server without controllers is started',
+  secondNode: 'the cluster in KUBECONFIG gets no second node',
+  networkPolicies: 'whether the cluster in KUBECONFIG enforces NetworkPolicies is not known',
 } as const;
+
+const pathOf = (offer?: Offer) => (offer && 'path' in offer ? offer.path : undefined);
 
 /** `test`, or `test.concurrent`. */
 type Declare = (name: string, body: () => Promise<void>) => void;
@@ -21,11 +26,20 @@ export class Cluster extends Kubectl {
   readonly api: ApiServer;
   private readonly environment: Environment;
   private readonly created: string[] = [];
-  private readonly offered: { auditLog?: AuditLog; hostAddress?: string; oldest?: ApiServer; bare?: ApiServer };
+  private readonly offered: {
+    auditLog?: AuditLog;
+    hostAddress?: string;
+    oldest?: ApiServer;
+    bare?: ApiServer;
+    secondNode?: SecondNode;
+    networkPolicies?: SecondNode;
+  };
+  private hasNode = false;
 
   constructor() {
     const environment = getEnvironment();
     const { apiSocket, auditLog, hostAddress, oldestApiSocket, bareApiSocket, runLabel } = environment;
+    const [kubernetes, policyAgent] = [pathOf(environment.secondNode), pathOf(environment.policyAgent)];
     super(environment.kubectl, environment.kubeconfig);
     this.environment = environment;
     this.api = new ApiServer(apiSocket, runLabel);
@@ -34,6 +48,8 @@ export class Cluster extends Kubectl {
       hostAddress,
       oldest: oldestApiSocket ? new ApiServer(oldestApiSocket, runLabel) : undefined,
       bare: bareApiSocket ? new ApiServer(bareApiSocket, runLabel) : undefined,
+      secondNode: kubernetes ? new SecondNode(environment, { kubernetes }) : undefined,
+      networkPolicies: kubernetes && policyAgent ? new SecondNode(environment, { kubernetes, policyAgent }) : undefined,
     };
   }
 
@@ -87,14 +103,42 @@ export class Cluster extends Kubectl {
     return this.need('bare');
   }
 
-  /** `test`, where the cluster offers what the test needs; elsewhere the test is reported as skipped, with the reason. */
-  testWith(needed: keyof typeof whyMissing, declare: Declare = test): Declare {
-    return this.offered[needed] ? declare : (name, body) => test.skip(`${name} [not run: ${whyMissing[needed]}]`, body);
+  /** The node beside the first, for the tests declared by `testWith('secondNode')`. */
+  get secondNode(): SecondNode {
+    return this.need('secondNode');
   }
 
-  private need<P extends keyof typeof whyMissing>(part: P): NonNullable<(typeof this.offered)[P]> {
+  /** The same, on which NetworkPolicies are enforced, for the tests declared by `testWith('networkPolicies')`. */
+  get enforcingNode(): SecondNode {
+    return this.need('networkPolicies');
+  }
+
+  /** `test`, where the cluster offers what the test needs; elsewhere the test is reported as skipped, with the reason. */
+  testWith(needed: keyof typeof whyNotGiven, declare: Declare = test): Declare {
+    const offered = this.offered[needed];
+    if (!offered) return (name, body) => test.skip(`${name} [NOT RUN: ${this.whyMissing(needed)}]`, body);
+    if (offered instanceof SecondNode) this.startAndEnd(offered);
+    return declare;
+  }
+
+  /** The node is there for the tests of one file, or of one `describe`. */
+  private startAndEnd(node: SecondNode): void {
+    if (this.hasNode) return;
+    this.hasNode = true;
+    // Other files may have it until then.
+    beforeAll(() => node.start(), 3_600_000);
+    afterAll(() => node.end(), 600_000);
+  }
+
+  private whyMissing(part: keyof typeof whyNotGiven): string {
+    const { secondNode, policyAgent } = this.environment;
+    const offers = { secondNode: [secondNode], networkPolicies: [secondNode, policyAgent] }[part as string] ?? [];
+    return offers.flatMap((offer) => (offer && 'missing' in offer ? [offer.missing] : []))[0] ?? whyNotGiven[part];
+  }
+
+  private need<P extends keyof typeof whyNotGiven>(part: P): NonNullable<(typeof this.offered)[P]> {
     const value = this.offered[part];
-    if (!value) throw new Error(`${whyMissing[part]}; declare this test by cluster.testWith('${part}')`);
+    if (!value) throw new Error(`${this.whyMissing(part)}; declare this test by cluster.testWith('${part}')`);
     return value;
   }
 }

@@ -14,9 +14,16 @@ export interface Environment {
   readonly oldestApiSocket?: string;
   /** The socket to an API server of the cluster's Kubernetes that has no controllers. */
   readonly bareApiSocket?: string;
+  /** The programs of the second node, or why there is none. */
+  readonly secondNode?: Offer;
+  /** The program that enforces NetworkPolicies on it, or why nothing does. */
+  readonly policyAgent?: Offer;
   /** Where the programs of the cluster log. */
   readonly logDir?: string;
 }
+
+/** Where something is that a machine may lack, or why this one lacks it. */
+export type Offer = { readonly path: string } | { readonly missing: string };
 
 const variable = 'CDK8S_PREFECT_TEST_CLUSTER';
 

@@ -3,12 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type ApiProxy, startApiProxy } from './api-proxy';
 import { runLabelKey } from './api-server';
-import { type Environment, setEnvironment } from './environment';
+import { type Environment, type Offer, setEnvironment } from './environment';
 import { Kubectl } from './kubectl';
 import { down, up } from './own';
 import { adminKubeconfig, auditLog, bare, hostAddress, kubectlCache, logDir, oldest } from './own/layout';
+import { tryAcquire } from './own/lock';
 import { identityOf, isAlive } from './own/processes';
 import { EX_UNAVAILABLE, outcomeOf, Unavailable } from './run';
+import { endAbandonedNode, secondNodeLock } from './second-node';
+import { tracesOnMachine, whyNo } from './second-node/traces';
 
 /** What is undone after all tests. Kept globally, because jest loads the teardown as another module. */
 declare global {
@@ -27,15 +30,21 @@ export default async function setup(): Promise<void> {
 }
 
 async function useOwn(): Promise<Environment> {
-  const { kubectl, found } = await up();
+  const before = new Set(await tracesOnMachine());
+  const { kubectl, binaries, policyAgent, found } = await up();
   process.env.KUBECACHEDIR = kubectlCache;
   const api = await startApiProxy(kubectl, adminKubeconfig);
   const oldestApi = await startApiProxy(kubectl, oldest.kubeconfig);
   const bareApi = await startApiProxy(kubectl, bare.kubeconfig);
   // A cluster that stays up keeps the namespaces of a run that has ended, to be looked into, until the next.
-  if (found) await deleteNamespacesOfEndedRuns(new Kubectl(kubectl, adminKubeconfig));
+  if (found) {
+    const admin = new Kubectl(kubectl, adminKubeconfig);
+    await endAbandonedNode(admin);
+    await deleteNamespacesOfEndedRuns(admin);
+  }
   teardownBy([api, oldestApi, bareApi], async () => {
     if (!found) await down();
+    await expectNoTraces(before);
     console.error(`cluster: ${found ? 'left up, as it was found' : 'down'}; its logs are in ${logDir}`);
   });
   return {
@@ -47,9 +56,22 @@ async function useOwn(): Promise<Environment> {
     runLabel: toLabel(identityOf(process.pid) ?? ''),
     hostAddress,
     auditLog,
+    secondNode: offer(binaries.kubernetes, await whyNo('secondNode')),
+    policyAgent: offer(policyAgent, await whyNo('networkPolicies')),
     logDir,
   };
 }
+
+/** Whatever was started or set for the tests must be gone, unless another run has the second node just now. */
+async function expectNoTraces(before: ReadonlySet<string>): Promise<void> {
+  const release = tryAcquire(secondNodeLock);
+  if (!release) return;
+  const left = (await tracesOnMachine()).filter((line) => !before.has(line));
+  release();
+  if (left.length > 0) throw new Error(`the tests have left on this machine: ${left.join('\n')}`);
+}
+
+const offer = (path: string, missing?: string): Offer => (missing ? { missing: `the kernel refuses it: ${missing}` } : { path });
 
 async function deleteNamespacesOfEndedRuns(kubectl: Kubectl): Promise<void> {
   const ended = (await kubectl.list('namespaces', runLabelKey)).filter(

@@ -71,6 +71,9 @@ export async function startControlPlane(binaries: Binaries): Promise<void> {
     // The default of 20 requests a second would let one test with thousands of Jobs keep the Jobs of the other tests waiting for minutes.
     'kube-api-qps': '200',
     'kube-api-burst': '400',
+    // A node that is lost is taken for lost after so long, not after the default of 50 seconds. A busy machine is slower than its lease.
+    'node-monitor-period': '1s',
+    'node-monitor-grace-period': '20s',
   };
   const controllerManager = 'kube-controller-manager';
   start(controllerManager, program(controllerManager), flags({ kubeconfig: kubeconfigOf(controllerManager), ...common, ...controllers }));
@@ -86,7 +89,7 @@ export function untilControllersRun(binaries: Binaries): Promise<void> {
 }
 
 /** kubectl as the administrator of one of the API servers. */
-export function kubectl(binaries: Binaries, kubeconfig: string, ...args: string[]): Promise<Outcome> {
+export function kubectl(binaries: Pick<Binaries, 'kubernetes'>, kubeconfig: string, ...args: string[]): Promise<Outcome> {
   const env = { ...process.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: layout.kubectlCache };
   return outcomeOf(join(binaries.kubernetes, 'kubectl'), args, { env });
 }

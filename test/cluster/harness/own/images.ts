@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { lastLines, outcomeOf, run, Unavailable } from '../run';
 import type { Binaries } from './binaries';
-import { containerdSocket, home, projectDir, registryAddress, runDir, testDir } from './layout';
+import { firstNode, home, projectDir, registryAddress, runDir, testDir } from './layout';
 import { answers, start, untilReady } from './processes';
 
 export const pauseImage = 'registry.k8s.io/pause:3.10';
@@ -19,6 +19,9 @@ const prefectImages: readonly PrefectImage[] = [
   { tags: ['1.4.1', '1.4.1-python3.7', '1.4.1-python3.9'], requirements: 'oracle', flows: 'flows' },
   { tags: ['3.9.1-python3.11-kubernetes', '3.9.1-python3.11'], requirements: 'prefect3', flows: 'flows3' },
 ];
+
+/** Every image, by the name that pods give. */
+export const images = [pauseImage, ...prefectImages.flatMap(({ tags }) => tags.map((tag) => `docker.io/prefecthq/prefect:${tag}`))];
 
 /** containerd's configuration of registries: the one on this machine stands for each, and there is no other to fall back to. */
 export const registryHosts = join(runDir, 'registries');
@@ -97,9 +100,18 @@ export async function publishImages(binaries: Binaries, prefectLayers: readonly 
   }
 
   // Pulled now, so that the first pod does not wait, and so that a tag that moved moves under imagePullPolicy IfNotPresent too.
-  const tags = prefectImages.flatMap((image) => image.tags);
-  for (const image of [pauseImage, ...tags.map((tag) => `docker.io/prefecthq/prefect:${tag}`)]) {
-    await run('ctr', ['--address', containerdSocket, '--namespace', 'k8s.io', 'images', 'pull', '--hosts-dir', registryHosts, image]);
+  for (const image of images) {
+    await run('ctr', [
+      '--address',
+      firstNode.containerdSocket,
+      '--namespace',
+      'k8s.io',
+      'images',
+      'pull',
+      '--hosts-dir',
+      registryHosts,
+      image,
+    ]);
   }
   writeFileSync(published, content);
 }

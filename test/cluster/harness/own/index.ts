@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Binaries, buildBinaries } from './binaries';
+import { removeSecondNode } from '../second-node/life';
+import { type Binaries, buildBinaries, buildPolicyAgent } from './binaries';
 import { kubectl, startControlPlane, untilControllersRun } from './control-plane';
 import { buildPrefectLayers, publishImages, startRegistry } from './images';
-import { adminKubeconfig, containerdState, home, hostAddress, logDir, nodeName, podCidr, runDir, serviceCidr } from './layout';
+import { adminKubeconfig, firstNode, home, hostAddress, logDir, podCidr, runDir, serviceCidr } from './layout';
 import { withLock } from './lock';
 import { prepareMachine } from './machine';
 import { addHostAddress, removeContainers, resetHost, startContainerd, startNode } from './node';
@@ -14,6 +15,9 @@ import { isRunning, startedNames, stop } from './processes';
 
 export interface OwnCluster {
   readonly kubectl: string;
+  readonly binaries: Binaries;
+  /** The program that enforces NetworkPolicies, in tests that are about them. */
+  readonly policyAgent: string;
   /** Whether it ran already, and so is somebody else's to take down. */
   readonly found: boolean;
 }
@@ -27,11 +31,12 @@ export async function up(): Promise<OwnCluster> {
   process.env.NO_PROXY = [process.env.NO_PROXY ?? process.env.no_proxy, hostAddress, podCidr, serviceCidr].filter(Boolean).join(',');
   return withLock(async () => {
     const binaries = await buildBinaries();
+    const policyAgent = await buildPolicyAgent();
     const prefectLayers = await buildPrefectLayers();
     const found = await isUp(binaries);
     if (found) await publishImages(binaries, prefectLayers);
     else await restart(binaries, prefectLayers);
-    return { kubectl: join(binaries.kubernetes, 'kubectl'), found };
+    return { kubectl: join(binaries.kubernetes, 'kubectl'), binaries, policyAgent, found };
   });
 }
 
@@ -72,7 +77,7 @@ async function bringUp(binaries: Binaries, prefectLayers: readonly string[]): Pr
 async function isUp(binaries: Binaries): Promise<boolean> {
   if (!existsSync(startedFrom) || readFileSync(startedFrom, 'utf8') !== sourceOf(binaries)) return false;
   if (!startedNames().every(isRunning)) return false;
-  const ready = await kubectl(binaries, adminKubeconfig, 'wait', '--for=condition=Ready', `node/${nodeName}`, '--timeout=10s');
+  const ready = await kubectl(binaries, adminKubeconfig, 'wait', '--for=condition=Ready', `node/${firstNode.name}`, '--timeout=10s');
   return ready.code === 0;
 }
 
@@ -84,7 +89,8 @@ function sourceOf(binaries: Binaries): string {
 }
 
 async function takeDown(): Promise<void> {
-  if (startedNames().length === 0 && !existsSync(containerdState)) return;
+  await removeSecondNode();
+  if (startedNames().length === 0 && !existsSync(firstNode.containerdState)) return;
   console.error('cluster: stopping');
   await stop('kubelet'); // or it would start again what is removed
   await removeContainers();

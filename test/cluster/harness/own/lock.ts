@@ -18,24 +18,32 @@ export async function withLock<T>(action: () => Promise<T>): Promise<T> {
 
 /** Waits until no other process has the lock of this name. The lock of a process that has died holds nobody up. */
 export async function acquire(name: string, onWait: (holder: number) => void = () => {}): Promise<() => void> {
-  const file = join(home, name);
-  mkdirSync(home, { recursive: true });
   for (let told = false; ; await sleep(500)) {
+    const release = tryAcquire(name);
+    if (release) return release;
+    const holder = Number.parseInt(holderOf(fileOf(name)), 10);
+    if (!told && holder) onWait(holder);
+    told = true;
+  }
+}
+
+/** The lock of this name, unless a process that lives has it. */
+export function tryAcquire(name: string): (() => void) | undefined {
+  const file = fileOf(name);
+  mkdirSync(home, { recursive: true });
+  for (;;) {
     try {
       writeFileSync(file, identityOf(process.pid) ?? '', { flag: 'wx' });
       return () => rmSync(file, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const holder = holderOf(file);
-    if (!isAlive(holder)) {
-      rmSync(file, { force: true });
-    } else if (!told) {
-      onWait(Number.parseInt(holder, 10));
-      told = true;
-    }
+    if (isAlive(holderOf(file))) return undefined;
+    rmSync(file, { force: true });
   }
 }
+
+const fileOf = (name: string) => join(home, name);
 
 function holderOf(file: string): string {
   try {

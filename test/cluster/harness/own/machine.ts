@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { lastLines, outcomeOf, Unavailable } from '../run';
-import { containerdSocket } from './layout';
+import { secondNode } from './layout';
 
 /** Each program that is run, and the Debian package that brings it. */
 const programs = {
@@ -10,6 +10,7 @@ const programs = {
   debootstrap: 'debootstrap',
   etcd: 'etcd-server',
   ip: 'iproute2',
+  iptables: 'iptables',
   nft: 'nftables',
   openssl: 'openssl',
   runc: 'runc',
@@ -24,8 +25,9 @@ export async function prepareMachine(): Promise<void> {
     throw new Unavailable('the kubelet and containerd need root; run this as root, or name another cluster in KUBECONFIG');
   }
   // 107 characters are what a socket's path may have; spaces are escaped in too many of the files that name paths.
-  if (containerdSocket.length > 107 || /\s/.test(containerdSocket)) {
-    throw new Error(`${containerdSocket} is no usable path for a socket: give CDK8S_PREFECT_CACHE a shorter path without spaces`);
+  const { containerdSocket: socket } = secondNode; // The longest of their paths.
+  if (socket.length > 107 || /\s/.test(socket)) {
+    throw new Error(`${socket} is no usable path for a socket: give CDK8S_PREFECT_CACHE a shorter path without spaces`);
   }
   if (!isProgram('go')) throw new Unavailable('Go 1.26 or later is not in PATH: install it (https://go.dev/doc/install)');
   await installPackages();

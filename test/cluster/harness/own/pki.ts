@@ -2,7 +2,17 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../run';
-import { adminKubeconfig, apiServerUrl, bare, hostAddress, kubernetesServiceAddress, nodeName, oldest, runDir } from './layout';
+import {
+  adminKubeconfig,
+  apiServerUrl,
+  bare,
+  firstNode,
+  hostAddress,
+  kubernetesServiceAddress,
+  oldest,
+  runDir,
+  secondNode,
+} from './layout';
 
 const file = (name: string) => join(runDir, name);
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30'];
@@ -30,7 +40,9 @@ export async function makeKeys(): Promise<void> {
   await makeClient('kube-controller-manager', '/CN=system:kube-controller-manager');
   await makeClient('kube-scheduler', '/CN=system:kube-scheduler');
   await makeClient('kube-proxy', '/CN=system:kube-proxy');
-  await makeClient('kubelet', `/O=system:nodes/CN=system:node:${nodeName}`, [`DNS:${nodeName}`, `IP:${hostAddress}`]);
+  for (const { keys, name, address } of [firstNode, secondNode]) {
+    await makeClient(keys, `/O=system:nodes/CN=system:node:${name}`, [`DNS:${name}`, `IP:${address}`]);
+  }
   for (const { kubeconfig, url } of [oldest, bare]) writeKubeconfig(kubeconfig, url, 'admin');
 }
 
