@@ -16,6 +16,9 @@ test.each([
   ['an error that stays fails the run', times(12, 500), FAILED],
   ['an error that stays fails the run, also after Kubernetes was down', [...times(12, 503), ...times(12, 500)], FAILED],
   ['an error of a Kubernetes that was down for a minute fails no run', [...times(11, 503), 500, 201], SUBMITTED],
+  ['a refusal fails the run at once', [403], FAILED],
+  ['an API server that has just started refuses anyone for a moment, which fails no run', [503, 401, 403, 201], SUBMITTED],
+  ['a refusal that stays fails the run, also after Kubernetes was down', [503, ...times(12, 403)], FAILED],
 ])('%s', async (_, answers, states) => {
   expect(await oracle.ask({ answers })).toEqual({ states, left: [] });
 });
