@@ -350,14 +350,16 @@ def wait_for_kubernetes(told_to_end: threading.Event) -> None:
         return jobs
 
     def create_patiently(create, agent, flow_run):
-        errors, told = 0, False
+        errors, was_down, told = 0, False, False
         while True:
             try:
                 return create()
             except Exception as error:
                 status = getattr(error, "status", None)
                 down = isinstance(error, HTTPError) or status in DOWN
-                if not down and (status not in BROKEN or is_there(error)):
+                was_down = was_down or down
+                # An API server that has just started may refuse anyone: it does not know the accounts and Roles yet.
+                if is_there(error) or not was_down and status not in BROKEN:
                     raise
                 why = f"{status} {error.reason}" if status else type(error).__name__
                 errors = 0 if down else errors + 1
@@ -409,7 +411,7 @@ def wait_for_kubernetes(told_to_end: threading.Event) -> None:
 
 def is_there(error) -> bool:
     """Whether there is a Job of this name. A conflict is also the answer if another Job uses the same quota at this moment."""
-    return error.status == 409 and "AlreadyExists" in str(error.body)
+    return getattr(error, "status", None) == 409 and "AlreadyExists" in str(error.body)
 `,
   'launcher.py': `"""Starts the stock Prefect agent with an API key from a file, and with the changes of the other modules here.
 
