@@ -117,7 +117,8 @@ const isSubmitted = (id: string) => prefect.run(id).state === 'Submitted';
 
 test('a key that changes in the Secret is used, without a restart', async () => {
   const { pid } = await start();
-  prefect.rotateKey('team', 'second-key');
+  prefect.addKey('team', 'second-key');
+  prefect.revokeKey('team', 'first-key');
   await until(() => log().includes('Failed to query for ready flow runs'));
   const run = schedule();
   writeFileSync(file('key'), 'second-key');

@@ -44,6 +44,19 @@ describe('Cloud', () => {
     expect([status, errors?.[0].extensions.code]).toEqual([200, 'UNAUTHENTICATED']);
   });
 
+  test('knows every key of a tenant, until it is revoked', async () => {
+    const server = await cloud();
+    const tenantOf = async (headers: Record<string, string>) =>
+      (await ask(server, 'query { auth_info { tenant_id } }', null, headers)).data;
+    const second = { Authorization: 'Bearer second' };
+    server.addKey('a', 'second');
+    expect(await tenantOf(second)).toEqual(await tenantOf(a));
+    server.revokeKey('a', 'key-a');
+    expect((await tenantOf(a)).auth_info).not.toEqual({ tenant_id: server.tenant('a').id });
+    expect((await tenantOf(second)).auth_info).toEqual({ tenant_id: server.tenant('a').id });
+    expect(() => server.revokeKey('a', 'key-a')).toThrow('the tenant a has no such key');
+  });
+
   test('says hello to everybody', async () => {
     expect((await ask(await cloud(), HELLO)).errors).toBeUndefined();
   });

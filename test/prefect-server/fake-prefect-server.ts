@@ -55,7 +55,7 @@ export class FakePrefectServer {
     if (backend === 'cloud' && keyless) throw new Error(`the tenant ${keyless.slug} has no key: nobody could reach it`);
     this.store = new Store(
       backend,
-      tenants.map(({ slug, key }) => ({ id: randomUUID(), name: slug, slug, key })),
+      tenants.map(({ slug, key }) => ({ id: randomUUID(), name: slug, slug, keys: new Set(key ? [key] : []) })),
       now,
     );
     this.schema = prefectSchema(backend);
@@ -109,9 +109,13 @@ export class FakePrefectServer {
     cancelFlowRun(this.store, this.run(id), 'ui');
   }
 
-  /** Gives a tenant another key, and revokes the one that it had. */
-  rotateKey(tenant: string, key: string): void {
-    this.tenant(tenant).key = key;
+  /** Makes another key of a tenant. */
+  addKey(tenant: string, key: string): void {
+    this.tenant(tenant).keys.add(key);
+  }
+
+  revokeKey(tenant: string, key: string): void {
+    if (!this.tenant(tenant).keys.delete(key)) throw new Error(`the tenant ${tenant} has no such key`);
   }
 
   /** Creates what an agent with `--agent-config-id` asks for, and gives its id. */
@@ -203,7 +207,8 @@ export class FakePrefectServer {
   private callerOf({ headers }: IncomingMessage): Caller {
     const header = (name: string): string | undefined => headers[name] as string | undefined;
     const wanted = header('x-prefect-tenant-id');
-    const opened = this.store.tenants.filter(({ key }) => headers.authorization === `Bearer ${key}`);
+    const key = headers.authorization?.match(/^Bearer (.*)$/)?.[1];
+    const opened = this.store.tenants.filter(({ keys }) => key !== undefined && keys.has(key));
     return {
       tenants:
         this.store.backend === 'server' ? this.store.tenants : wanted ? opened.filter(({ id }) => id === wanted) : opened.slice(0, 1),

@@ -14,7 +14,7 @@ export interface Tenant {
   readonly id: string;
   readonly name: string;
   readonly slug: string;
-  key?: string;
+  readonly keys: Set<string>;
 }
 
 export interface Project {
