@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { FlowRunSweeper, PrefectApi, SecretKeyRef } from '../../lib';
+import { PROMTOOL } from '../promtool';
 import { only, synth } from '../support';
 
-const [command, ...build] = ['go', 'run', 'github.com/prometheus/prometheus/cmd/promtool@v0.316.0'];
 const SWEEPER = join(__dirname, '..', '..', 'lib', 'sweeper', 'program');
 const MINUTE = 60;
 
@@ -15,7 +15,12 @@ const folder = mkdtempSync(join(tmpdir(), 'cdk8s-prefect-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function promtool(args: string[], input = ''): string {
-  return execFileSync(command as string, [...build, ...args], { cwd: folder, input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] });
+  return execFileSync(PROMTOOL[0], [...PROMTOOL.slice(1), ...args], {
+    cwd: folder,
+    input,
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
 }
 
 /** What a sweeper in a cluster with the Prometheus Operator brings along. */
