@@ -1,14 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { App, Chart, Testing } from 'cdk8s';
-import { DaskWorkerPolicy } from '../../lib';
-import { FAULTS, isClean, type Outcome, outcomeOf, type Site, suffer } from './faults';
+import { holdSection } from './fault-page';
+import { FAULTS, suffer } from './faults';
 import { Cluster } from './harness/cluster';
 import { API_KEY, Prefect } from './prefect';
-import { requestsOf } from './rights';
-import { installSweeper, killSweeper, SHORT } from './sweeper';
+import { boundOf, isClean, type Outcome, ourInstall, outcomeOf, PATIENCE, type Site } from './site';
+import { killSweeper } from './sweeper';
 import { Team } from './team';
 
 jest.setTimeout(1_800_000);
@@ -21,19 +18,8 @@ afterAll(async () => {
   await Promise.all(servers.map((server) => server.stop()));
 });
 
-const INTERVAL = SHORT.interval.toSeconds();
-const DOCUMENT = join(__dirname, '../../docs/faults.md');
-
 /** How long after a fault its leftovers are counted, in seconds, where nothing removes them. */
 const LATER = 200;
-/** How long a sweeper is waited for at most, in seconds: on a busy machine its passes take long. */
-const PATIENCE = 600;
-/**
- * By how many passes nothing may be left: one adds to a delay what has passed since the one before, and the first of a process nothing;
- * of three, as many as a sweeper has that is killed every 20 seconds, two count. Beside them, those that end the run and delete its Job, and what
- * a claim of one that was killed takes.
- */
-const boundOf = (grace: number) => Math.ceil((grace / INTERVAL) * 2) + 12;
 
 /** What the CLI installs, with what dask-kubernetes' documentation tells to grant. */
 async function stockInstall(): Promise<Site> {
@@ -64,22 +50,6 @@ async function stockInstall(): Promise<Site> {
   return { prefect, home: ns, flows: ns };
 }
 
-async function ourInstall(): Promise<Site> {
-  const team = await Team.start(cluster, API_KEY);
-  servers.push(team);
-  const chart = new Chart(new App(), 'chart', { namespace: team.flows.name });
-  const dask = new DaskWorkerPolicy(chart, 'Dask');
-  await cluster.apply(Testing.synth(chart));
-  await team.install({ dask });
-  const mark = await cluster.auditLog.mark();
-  await installSweeper(team.home, team, { namespaces: [team.flows.name] });
-  const passes = async () => {
-    const requests = await requestsOf(cluster, mark, team.home.name, 'flow-run-sweeper');
-    return requests.filter(({ verb, resource }) => verb === 'get' && resource === 'configmaps').length;
-  };
-  return { prefect: team, home: team.home, flows: team.flows, passes };
-}
-
 /** Flows that run throughout, a quarter of them on Dask. */
 function scheduleHealthy({ prefect }: Site): string[] {
   const env = { DASK_TEMPLATE: 'V1Pod', DASK_WORKERS: '1' };
@@ -107,9 +77,7 @@ function table(stock: Outcome[], ours: Outcome[]): string {
   const rows = FAULTS.map(
     ({ name }, i) => `| ${name} | ${describeOutcome(stock[i] as Outcome)} | ${describeOutcome(ours[i] as Outcome)} |`,
   );
-  return `# What is left after a fault
-
-\`npm run test:cluster -- test/cluster/faults.test.ts\` measures this table in one run on a real cluster, with both installs side by side.
+  return `\`npm run test:cluster -- test/cluster/faults.test.ts\` measures this table in one run on a real cluster, with both installs side by side.
 
 - The stock install is the output of \`prefect agent kubernetes install\` of Prefect 1.4.1. The column shows what is left ${LATER} seconds after the fault.
 - "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper every 20 seconds. The column shows
@@ -120,14 +88,7 @@ function table(stock: Outcome[], ours: Outcome[]): string {
 | fault | stock install | this library |
 | --- | --- | --- |
 ${rows.join('\n')}
-| **total left over** | **${total(stock)}** | **${total(ours)}** |
-
-## Next
-
-- [The sweeper](sweeper.md)
-- [Dask clusters](dask.md)
-- [How the agent treats Jobs](explanation/how-the-agent-treats-jobs.md)
-`;
+| **total left over** | **${total(stock)}** | **${total(ours)}** |`;
 }
 
 /** As Promise.all, but nothing goes on when one has failed. */
@@ -137,7 +98,9 @@ async function all<T>(promises: Promise<T>[]): Promise<T[]> {
 }
 
 cluster.testWith('auditLog')('after each fault, nothing is left and no run is stuck, while healthy flows succeed', async () => {
-  const [stock, ours] = await Promise.all([stockInstall(), ourInstall()]);
+  const team = await Team.start(cluster, API_KEY);
+  servers.push(team);
+  const [stock, ours] = await Promise.all([stockInstall(), ourInstall(team)]);
   const healthy = scheduleHealthy(ours);
   let over = false;
   const killing = (async () => {
@@ -163,12 +126,13 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
     await ours.flows.eventually(() => ours.prefect.finished(id), { timeout: 900_000 });
     expect(ours.prefect.states(id)).toEqual(['Scheduled', 'Submitted', 'Running', 'Success']);
   }
-  const text = table(
-    left.map(({ outcome }) => outcome),
-    ended.map(({ outcome }) => outcome),
+  holdSection(
+    'Faults of one flow run',
+    table(
+      left.map(({ outcome }) => outcome),
+      ended.map(({ outcome }) => outcome),
+    ),
   );
-  if (process.env.CDK8S_PREFECT_WRITE_DOCS) writeFileSync(DOCUMENT, text);
-  expect(text).toBe(readFileSync(DOCUMENT, 'utf8'));
   expect(ended.filter(({ outcome }) => !isClean(outcome))).toEqual([]);
   expect(FAULTS.filter(({ grace }, i) => (ended[i]?.passes ?? 0) > boundOf(grace)).map(({ name }) => name)).toEqual([]);
   for (const id of healthy) {

@@ -1,23 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunRequest } from '../prefect-server/run-request';
-import type { Json, KubeObject } from './harness/api-server';
-import type { Namespace } from './harness/namespace';
-import { agentPod, jobsOf, type Prefect } from './prefect';
-
-/** An install: its Prefect API, the namespace of its agent and that of its flow runs. */
-export interface Site {
-  readonly prefect: Prefect;
-  readonly home: Namespace;
-  readonly flows: Namespace;
-  /** How many passes over the flow runs the sweeper has begun, if there is one. */
-  readonly passes?: () => Promise<number>;
-}
-
-/** What is left of a flow run, and what became of it. */
-export interface Outcome {
-  readonly objects: string[];
-  readonly state: string;
-}
+import type { Json } from './harness/api-server';
+import { agentPod, jobsOf } from './prefect';
+import { GRACE, type Outcome, podAtWork, podOf, type Site, seenAlive, untilClean } from './site';
 
 export interface Fault {
   readonly name: string;
@@ -28,14 +13,12 @@ export interface Fault {
   readonly strike: (site: Site, run: string) => Promise<void>;
 }
 
-const FINISHED = ['Success', 'Failed', 'Cancelled'];
-
 const kubernetesRun = (options: Json): Partial<RunRequest> => ({
   runConfig: { type: 'KubernetesRun', labels: [], __version__: '1.4.1', ...options },
 });
 
 /** A flow's own Job template, such as a namespace that enforces "restricted" admits. */
-const ownTemplate = (container: Json, podSpec: Json = {}, options: Json = {}) => {
+export const ownTemplate = (container: Json, podSpec: Json = {}, options: Json = {}) => {
   const pod = { runAsNonRoot: true, runAsUser: 20000, seccompProfile: { type: 'RuntimeDefault' } };
   const { containers = [], ...rest } = podSpec;
   const flow = { name: 'flow', securityContext, ...container };
@@ -57,37 +40,11 @@ const sleeper = (name: string, seconds: number, more: Json = {}) => ({
 const minutes = { parameters: { seconds: 600 } };
 // The name of each cluster says whose it is; its pods are made from the flow's own V1Pod, which no template reaches. They run as another
 // user than a stock flow, whose home they are sent.
-const dask = (seconds: number) => ({
+export const dask = (seconds: number) => ({
   parameters: { seconds },
   ...kubernetesRun({ env: { DASK_TEMPLATE: 'V1Pod', DASK_WORKERS: '1', DASK_KUBERNETES__NAME: 'dask-{HOSTNAME}-{uuid}', HOME: '/tmp' } }),
 });
 const unschedulable = kubernetesRun({ cpu_request: '1000' });
-
-/** The pod of a flow run, once there is one. */
-async function podOf({ prefect, flows }: Site, run: string): Promise<KubeObject> {
-  return flows.eventually(
-    async () => {
-      const { body } = await prefect.cluster.api.expect(
-        'GET',
-        `/api/v1/namespaces/${flows.name}/pods?labelSelector=prefect.io/flow_run_id=${run}`,
-      );
-      expect(body.items).toHaveLength(1);
-      return body.items[0];
-    },
-    { interval: 2_000 },
-  );
-}
-
-/** The pod of a flow run of which a task is at work. */
-async function podAtWork(site: Site, run: string): Promise<string> {
-  const { prefect, flows } = site;
-  const works = () => {
-    const tasks = prefect.server.run(run).task_runs.filter(({ task, state }) => task.slug.startsWith('wait') && state === 'Running');
-    if (tasks.length === 0) throw new Error(`no task of it is at work: ${prefect.states(run)}\n${prefect.log(run)}`);
-  };
-  await flows.eventually(works, { timeout: 900_000 });
-  return (await podOf(site, run)).metadata.name as string;
-}
 
 const atWork =
   (strike: (site: Site, pod: string, run: string) => Promise<unknown>): Fault['strike'] =>
@@ -96,9 +53,6 @@ const atWork =
   };
 
 const kill = (signal: string) => (site: Site, pod: string) => site.flows.exec(pod, ['pkill', `-${signal}`, '-f', 'prefect']);
-
-/** Graces of the sweeper in these tests, in seconds. */
-export const GRACE = { finished: 30, cancelling: 30, unstartable: 90, lost: 60, dask: 10 };
 
 /** What holds a flow back for longer than the sweeper waits for one that cannot start, in seconds. */
 const LONGER = GRACE.unstartable + 60;
@@ -274,14 +228,6 @@ export const FAULTS: Fault[] = [
   },
 ];
 
-/** Until the sweeper has seen that the run shows life: of a run that it never saw alive, whose Job and pod are gone, it cannot tell. */
-async function seenAlive({ home, flows, passes }: Site, run: string): Promise<void> {
-  if (!passes) return;
-  const entry = async () => (await home.get('configmap', `flow-run-sweeper-ledger-${flows.name}`)).data?.[run] ?? '';
-  // The letters are those of lib/sweeper/program/ledger.py: `m` for a heartbeat that moved.
-  await flows.eventually(async () => expect(await entry()).toMatch(/^1 \S+ \S+ \S+ ...\S*m/), { timeout: 900_000 });
-}
-
 async function created(site: Site, run: string): Promise<void> {
   await podOf(site, run);
 }
@@ -290,45 +236,13 @@ async function finished({ prefect, flows }: Site, run: string): Promise<void> {
   await flows.eventually(() => prefect.finished(run), { timeout: 900_000 });
 }
 
-const COLLECTIONS = [
-  ['Pod', '/api/v1', 'pods'],
-  ['Service', '/api/v1', 'services'],
-  ['PodDisruptionBudget', '/apis/policy/v1', 'poddisruptionbudgets'],
-] as const;
-
-/** What there is of a flow run, its Dask clusters included, in whose names is that of its Job. */
-export async function outcomeOf({ prefect, flows }: Site, run: string): Promise<Outcome> {
-  const jobs = [...prefect.log(run).matchAll(/: Job (\S+)/g)].map(([, job]) => job);
-  const list = async (group: string, resource: string, selector: string): Promise<KubeObject[]> =>
-    (await prefect.cluster.api.expect('GET', `${group}/namespaces/${flows.name}/${resource}?labelSelector=${selector}`)).body.items;
-  const ofRun = `prefect.io/flow_run_id=${run}`;
-  const [own, pods, ...dasks] = await Promise.all([
-    list('/apis/batch/v1', 'jobs', ofRun),
-    list('/api/v1', 'pods', ofRun),
-    ...COLLECTIONS.map(async ([kind, group, resource]) =>
-      (await list(group, resource, 'dask.org/cluster-name'))
-        .filter(({ metadata }) => jobs.some((job) => metadata.labels?.['dask.org/cluster-name']?.startsWith(`dask-${job}-`)))
-        .map((item) => (kind === 'Pod' ? `${item.metadata.labels?.['dask.org/component']} ${item.status.phase}` : kind)),
-    ),
-  ]);
-  const objects = [...(own ?? []).map(() => 'Job'), ...(pods ?? []).map(({ status }) => `pod ${(status as Json).phase}`), ...dasks.flat()];
-  return { objects: objects as string[], state: prefect.server.run(run).state };
-}
-
-export const isClean = ({ objects, state }: Outcome) => objects.length === 0 && FINISHED.includes(state);
-
 /** Lets a fault strike and waits until nothing is left, or for so many seconds. Says how many passes of the sweeper it took. */
 export async function suffer(
   site: Site,
   { flow, request, strike }: Fault,
   patience: number,
-): Promise<{ outcome: Outcome; passes: number; run: string }> {
+): Promise<{ outcome: Outcome; passes: number }> {
   const run = site.prefect.schedule(flow, request);
   await strike(site, run);
-  const before = (await site.passes?.()) ?? 0;
-  for (const start = Date.now(); ; await sleep(3_000)) {
-    const outcome = await outcomeOf(site, run);
-    const passes = ((await site.passes?.()) ?? 0) - before;
-    if (isClean(outcome) || Date.now() - start > patience * 1000) return { outcome, passes, run };
-  }
+  return untilClean(site, run, patience);
 }

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { App, Chart, Testing } from 'cdk8s';
+import { DaskWorkerPolicy, type FlowJobTemplateProps, type FlowRunSweeperProps, type PrefectAgentProps } from '../../lib';
+import type { Json, KubeObject } from './harness/api-server';
+import type { Namespace } from './harness/namespace';
+import type { Prefect } from './prefect';
+import { requestsOf } from './rights';
+import { installSweeper, SHORT } from './sweeper';
+import type { Team } from './team';
+
+/** An install: its Prefect API, the namespace of its agent and that of its flow runs. */
+export interface Site {
+  readonly prefect: Prefect;
+  readonly home: Namespace;
+  readonly flows: Namespace;
+  /** How many passes over the flow runs the sweeper has begun, if there is one. */
+  readonly passes?: () => Promise<number>;
+}
+
+export interface Install {
+  readonly template?: FlowJobTemplateProps;
+  readonly agent?: Partial<PrefectAgentProps>;
+  readonly sweeper?: Partial<FlowRunSweeperProps>;
+}
+
+/** A team's agent, with Dask clusters, and its sweeper. */
+export async function ourInstall(team: Team, { template, agent, sweeper }: Install = {}): Promise<Required<Site>> {
+  const { cluster, home, flows } = team;
+  const chart = new Chart(new App(), 'chart', { namespace: flows.name });
+  const dask = new DaskWorkerPolicy(chart, 'Dask');
+  await cluster.apply(Testing.synth(chart));
+  const mark = await cluster.auditLog.mark();
+  await Promise.all([team.install({ dask, ...template }, agent), installSweeper(home, team, { namespaces: [flows.name], ...sweeper })]);
+  const passes = async () => {
+    const requests = await requestsOf(cluster, mark, home.name, 'flow-run-sweeper');
+    return requests.filter(({ verb, resource }) => verb === 'get' && resource === 'configmaps').length;
+  };
+  return { prefect: team, home, flows, passes };
+}
+
+/** Graces of the sweeper in these tests, in seconds. */
+export const GRACE = { finished: 30, cancelling: 30, unstartable: 90, lost: 60, dask: 10 };
+
+const INTERVAL = SHORT.interval.toSeconds();
+
+/** How long a sweeper is waited for at most, in seconds: on a busy machine its passes take long. */
+export const PATIENCE = 600;
+
+/**
+ * By how many passes nothing may be left: one adds to a delay what has passed since the one before, and the first of a process nothing;
+ * of three, as many as a sweeper has that is killed every 20 seconds, two count. Beside them, those that end the run and delete its Job, and what
+ * a claim of one that was killed takes.
+ */
+export const boundOf = (grace: number) => Math.ceil((grace / INTERVAL) * 2) + 12;
+
+/** The pod of a flow run, once there is one. */
+export async function podOf({ prefect, flows }: Site, run: string): Promise<KubeObject> {
+  return flows.eventually(
+    async () => {
+      const { body } = await prefect.cluster.api.expect(
+        'GET',
+        `/api/v1/namespaces/${flows.name}/pods?labelSelector=prefect.io/flow_run_id=${run}`,
+      );
+      expect(body.items).toHaveLength(1);
+      return body.items[0];
+    },
+    { interval: 2_000 },
+  );
+}
+
+/** The pod of a flow run of which a task is at work. */
+export async function podAtWork(site: Site, run: string): Promise<string> {
+  const { prefect, flows } = site;
+  const works = () => {
+    const tasks = prefect.server.run(run).task_runs.filter(({ task, state }) => task.slug.startsWith('wait') && state === 'Running');
+    if (tasks.length === 0) throw new Error(`no task of it is at work: ${prefect.states(run)}\n${prefect.log(run)}`);
+  };
+  await flows.eventually(works, { timeout: 900_000 });
+  return (await podOf(site, run)).metadata.name as string;
+}
+
+/** Until the sweeper has seen that the run shows life: of a run that it never saw alive, whose Job and pod are gone, it cannot tell. */
+export async function seenAlive({ home, flows, passes }: Site, run: string): Promise<void> {
+  if (!passes) return;
+  const entry = async () => (await home.get('configmap', `flow-run-sweeper-ledger-${flows.name}`)).data?.[run] ?? '';
+  // The letters are those of lib/sweeper/program/ledger.py: `m` for a heartbeat that moved.
+  await flows.eventually(async () => expect(await entry()).toMatch(/^1 \S+ \S+ \S+ ...\S*m/), { timeout: 900_000 });
+}
+
+/** What is left of a flow run, and what became of it. */
+export interface Outcome {
+  readonly objects: string[];
+  readonly state: string;
+}
+
+const COLLECTIONS = [
+  ['Pod', '/api/v1', 'pods'],
+  ['Service', '/api/v1', 'services'],
+  ['PodDisruptionBudget', '/apis/policy/v1', 'poddisruptionbudgets'],
+] as const;
+
+/** What there is of a flow run, its Dask clusters included, in whose names is that of its Job. */
+export async function outcomeOf({ prefect, flows }: Site, run: string): Promise<Outcome> {
+  const jobs = [...prefect.log(run).matchAll(/: Job (\S+)/g)].map(([, job]) => job);
+  const list = async (group: string, resource: string, selector: string): Promise<KubeObject[]> =>
+    (await prefect.cluster.api.expect('GET', `${group}/namespaces/${flows.name}/${resource}?labelSelector=${selector}`)).body.items;
+  const ofRun = `prefect.io/flow_run_id=${run}`;
+  const [own, pods, ...dasks] = await Promise.all([
+    list('/apis/batch/v1', 'jobs', ofRun),
+    list('/api/v1', 'pods', ofRun),
+    ...COLLECTIONS.map(async ([kind, group, resource]) =>
+      (await list(group, resource, 'dask.org/cluster-name'))
+        .filter(({ metadata }) => jobs.some((job) => metadata.labels?.['dask.org/cluster-name']?.startsWith(`dask-${job}-`)))
+        .map((item) => (kind === 'Pod' ? `${item.metadata.labels?.['dask.org/component']} ${item.status.phase}` : kind)),
+    ),
+  ]);
+  const objects = [...(own ?? []).map(() => 'Job'), ...(pods ?? []).map(({ status }) => `pod ${(status as Json).phase}`), ...dasks.flat()];
+  return { objects: objects as string[], state: prefect.server.run(run).state };
+}
+
+const FINISHED = ['Success', 'Failed', 'Cancelled'];
+
+export const isClean = ({ objects, state }: Outcome) => objects.length === 0 && FINISHED.includes(state);
+
+/** Waits until nothing is left of a flow run, or for so many seconds. Says how many passes of the sweeper it took. */
+export async function untilClean(site: Site, run: string, patience: number): Promise<{ outcome: Outcome; passes: number }> {
+  const before = (await site.passes?.()) ?? 0;
+  for (const start = Date.now(); ; await sleep(3_000)) {
+    const outcome = await outcomeOf(site, run);
+    const passes = ((await site.passes?.()) ?? 0) - before;
+    if (isClean(outcome) || Date.now() - start > patience * 1000) return { outcome, passes };
+  }
+}
