@@ -11,7 +11,7 @@ import type { Namespace } from './harness/namespace';
 
 export const API_KEY = 'key-of-the-team';
 
-const TENANT = 'team';
+export const TENANT = 'team';
 
 /** Finished states, in which a flow run stays. */
 const FINISHED = ['Success', 'Failed', 'Cancelled'];

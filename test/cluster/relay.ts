@@ -5,7 +5,10 @@ import { EnvValue, type PrefectAgentProps } from '../../lib';
 import type { Cluster } from './harness/cluster';
 import { getEnvironment } from './harness/environment';
 
-/** A way to the API server on which connections can fall silent, as when a node or a load balancer is lost: nobody says that they ended. */
+/**
+ * A way to the API server on which connections can fall silent, as when a node or a load balancer is lost: nobody says that they ended.
+ * Or it is closed for a while, as when the API server is down.
+ */
 export class Relay {
   static async start(cluster: Cluster): Promise<Relay> {
     const { kubectl, kubeconfig } = getEnvironment();
@@ -20,6 +23,8 @@ export class Relay {
   /** Both ends of each connection. */
   private readonly speaking = new Set<readonly [Socket, Socket]>();
   private readonly silent = new Set<readonly [Socket, Socket]>();
+
+  private closed = false;
 
   private constructor(
     private readonly address: string,
@@ -52,12 +57,26 @@ export class Relay {
     for (const connection of this.speaking) end(connection);
   }
 
+  /** Ends the connections that are open, and each new one at once. The port stays, so that nobody else gets it. */
+  close(): void {
+    this.closed = true;
+    this.cut();
+  }
+
+  reopen(): void {
+    this.closed = false;
+  }
+
   stop(): void {
     this.listener.close();
     for (const connection of [...this.speaking, ...this.silent]) end(connection);
   }
 
   private relay(client: Socket): void {
+    if (this.closed) {
+      client.resetAndDestroy();
+      return;
+    }
     const server = connect({ host: this.server.hostname, port: Number(this.server.port || 443) });
     const connection = [client, server] as const;
     this.speaking.add(connection);

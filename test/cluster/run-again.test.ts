@@ -8,7 +8,7 @@ import type { RunRequest } from '../prefect-server/run-request';
 import type { Json, KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { API_KEY, agentReady, createKey, jobsOf } from './prefect';
-import { quickSweeper, sweeperIn } from './sweeper';
+import { quickSweeper, scrape, sweeperIn } from './sweeper';
 import { Team } from './team';
 
 /** How often a flow run is evicted until it may not run again. */
@@ -199,13 +199,6 @@ onCluster("0.1.0's sweeper beside 20 running flows is replaced by this one, and 
   /** Applies a sweeper, waits until its ledger has all runs, and for some passes more. */
   const replaceBy = async (manifests: KubeObject[], ledger: string) => {
     await cluster.apply(manifests);
-    const passes = async () => {
-      const [pod, ...others] = await home.list('pods', 'app=flow-run-sweeper');
-      expect(others).toEqual([]);
-      const script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())";
-      const { stdout } = await home.exec(nameOf(pod as KubeObject), ['python3', '-c', script]);
-      expect(stdout).toMatch(/^flow_run_sweeper_pass_seconds_count\S* ([4-9]|\d\d+)$/m);
-    };
     await home.eventually(async () => {
       expect((await home.get('deployment', 'flow-run-sweeper')).status).toMatchObject({
         replicas: 1,
@@ -213,7 +206,7 @@ onCluster("0.1.0's sweeper beside 20 running flows is replaced by this one, and 
         updatedReplicas: 1,
       });
       expect(Object.keys((await home.get('configmap', ledger)).data ?? {}).sort()).toEqual([...runs].sort());
-      await passes();
+      expect(await scrape(home)).toMatch(/^flow_run_sweeper_pass_seconds_count\S* ([4-9]|\d\d+)$/m);
     }, patient);
   };
   const current = sweeperIn(home, team, { namespaces: [flows.name] });

@@ -64,7 +64,7 @@ export async function podOf({ prefect, flows }: Site, run: string): Promise<Kube
       expect(body.items).toHaveLength(1);
       return body.items[0];
     },
-    { interval: 2_000 },
+    { interval: 2_000, timeout: 900_000 },
   );
 }
 

@@ -43,6 +43,16 @@ export async function installSweeper(home: Namespace, prefect: Prefect, props: P
   return manifests;
 }
 
+/** The metrics of a sweeper, as Prometheus gets them. */
+export async function scrape(home: Namespace, name = 'flow-run-sweeper'): Promise<string> {
+  const pods = (await home.list('pods', `app=${name}`)).map(({ metadata }) => metadata.name as string);
+  expect(pods).toHaveLength(1);
+  const script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode(), end='')";
+  const { code, stdout, stderr } = await home.exec(pods[0] as string, ['python3', '-c', script]);
+  if (code !== 0) throw new Error(`the sweeper cannot be scraped: ${stderr}`);
+  return stdout;
+}
+
 export async function killSweeper(home: Namespace, name = 'flow-run-sweeper'): Promise<void> {
   await home.kubectl(['delete', 'pods', `--selector=app=${name}`, '--grace-period=0', '--force', '--wait=false']);
 }
