@@ -7,7 +7,6 @@ import { eventually } from '../eventually';
 import { images, registryHosts } from '../own/images';
 import { adminKubeconfig, hostAddress, logDir, secondNode as node, podCidr } from '../own/layout';
 import { kubeletFlags, kubeProxyFlags, writeContainerdConfig } from '../own/node-config';
-import { identityOf, isAlive } from '../own/processes';
 import { outcomeOf, run } from '../run';
 
 /** This end of the cable to the node. */
@@ -15,7 +14,7 @@ export const cable = 'n2';
 /** The nftables table of the host that cuts connections of the node. */
 export const cut = 'cut-off-node-2';
 const cgroup = 'node-2';
-const pidFile = join(node.dir, 'pid');
+const init = join(__dirname, 'init.sh');
 
 /** No other pod lands on the node. */
 export const taint = { key: 'cdk8s-prefect.test/second-node', value: 'true', effect: 'NoSchedule' };
@@ -54,18 +53,17 @@ export async function powerOn({ kubernetes, policyAgent }: Programs): Promise<vo
   };
   const namespaces = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const log = openSync(join(logDir, 'node-2.log'), 'a');
-  const child = spawn('unshare', [...namespaces, join(__dirname, 'init.sh')], { env, detached: true, stdio: ['ignore', log, log] });
+  const child = spawn('unshare', [...namespaces, init], { env, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   child.unref();
-  const pid = child.pid ?? 0;
-  writeFileSync(pidFile, identityOf(pid) ?? '');
+  const { pid } = child;
 
-  const [init = ''] = await eventually(() => {
+  const [first = ''] = await eventually(() => {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
     if (children.length === 0) throw new Error('unshare has not forked yet');
     return children;
   });
-  await run('ip', ['link', 'add', cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', init]);
+  await run('ip', ['link', 'add', cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', first]);
   await run('ip', ['link', 'set', cable, 'up']);
   // Without power, nothing that is meant for the node goes anywhere else.
   for (const target of [node.address, node.podCidr]) await run('ip', ['route', 'replace', 'unreachable', target, 'metric', '4096']);
@@ -75,13 +73,31 @@ export async function powerOn({ kubernetes, policyAgent }: Programs): Promise<vo
 
 /** Takes the power from the node, as it is. */
 export async function powerOff(): Promise<void> {
-  const identity = existsSync(pidFile) ? readFileSync(pidFile, 'utf8') : '';
-  if (identity && isAlive(identity)) process.kill(Number.parseInt(identity, 10), 'SIGKILL');
+  for (const pid of nodeProcesses()) await outcomeOf('kill', ['-KILL', `${pid}`]); // One that has just ended is fine.
   // The kernel keeps the other end for as long as it tries to close connections that are cut.
   await outcomeOf('ip', ['link', 'delete', cable]);
   await eventually(() => {
-    if (identity && isAlive(identity)) throw new Error('the second node is not gone yet');
+    if (nodeProcesses().length > 0) throw new Error('the second node is not gone yet');
   });
+}
+
+/** Found by what it runs, from whichever copy of this folder: a file that has its pid may be lost before it. */
+function nodeProcesses(): number[] {
+  const ending = init.split('/').slice(-2).join('/');
+  const commandOf = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    } catch {
+      return []; // It has ended meanwhile.
+    }
+  };
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .filter((pid) => {
+      const [program, ...args] = commandOf(pid);
+      return program === 'unshare' && args.some((arg) => arg.endsWith(ending));
+    })
+    .map(Number);
 }
 
 /** Takes back all that the node is on this machine, also after whoever started it has died. Its images stay. */
