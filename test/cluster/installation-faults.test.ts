@@ -36,6 +36,9 @@ jest.setTimeout(4 * PATIENT * 1000);
 
 const cluster = new Cluster();
 const withAudit = cluster.testWith('auditLog', test.concurrent);
+
+cluster.takesTurns();
+
 const servers: { stop(): unknown }[] = [];
 afterAll(async () => {
   await cluster.deleteNamespaces();
