@@ -6,7 +6,7 @@ module.exports = {
   globalSetup: '<rootDir>/test/cluster/harness/jest-setup.ts',
   globalTeardown: '<rootDir>/test/cluster/harness/jest-teardown.ts',
   // The tests wait for pods more than they compute: a few files at once, each in namespaces of its own.
-  // One more than that, since those that take turns wait for each other.
-  maxWorkers: 4,
-  testTimeout: 600_000,
+  maxWorkers: 3,
+  // Longer than anything is waited for: what fails says why.
+  testTimeout: 1_800_000,
 };

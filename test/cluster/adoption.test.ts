@@ -42,7 +42,7 @@ onCluster(
       await createKey(ns);
       const hardened = synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api, labels: ['kube'], name: 'hardened' }));
       await ns.apply(hardened as KubeObject[]);
-      await ns.kubectl(['rollout', 'status', 'deployment/prefect-agent', '--timeout=240s']);
+      await ns.kubectl(['rollout', 'status', 'deployment/prefect-agent', '--timeout=600s']);
 
       expect(called('agent').at(-1)?.at.getTime()).toBeLessThan(called('hardened')[0]?.at.getTime() ?? 0);
       expect(await names()).toEqual([

@@ -55,7 +55,7 @@ onCluster('DebugConfig: DEBUG in the log of the agent, its level in that of the 
   expect(await debugged()).toEqual([true, false]);
   const first = await agentPod(ns);
   await ns.apply(withLevels(LogLevel.INFO, LogLevel.DEBUG));
-  await ns.kubectl(['rollout', 'status', 'deployment/prefect-agent', '--timeout=240s']);
+  await ns.kubectl(['rollout', 'status', 'deployment/prefect-agent', '--timeout=600s']);
   expect((await agentPod(ns)).metadata.uid).not.toBe(first.metadata.uid);
   expect(await debugged()).toEqual([false, true]);
 });

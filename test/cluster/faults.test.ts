@@ -8,8 +8,6 @@ import { boundOf, isClean, type Outcome, ourInstall, outcomeOf, PATIENCE, type S
 import { killSweeper } from './sweeper';
 import { Team } from './team';
 
-jest.setTimeout(1_800_000);
-
 const cluster = new Cluster();
 cluster.takesTurns();
 const servers: { stop(): Promise<void> }[] = [];

@@ -8,8 +8,6 @@ import { API_KEY, createKey, Prefect } from './prefect';
 import { requestsOf } from './rights';
 import { installSweeper } from './sweeper';
 
-jest.setTimeout(900_000);
-
 const cluster = new Cluster();
 cluster.takesTurns();
 let prefect: Prefect;

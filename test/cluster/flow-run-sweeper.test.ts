@@ -16,7 +16,6 @@ const withAudit = cluster.testWith('auditLog', test.concurrent);
 
 /** Whether to stay for the quarter of an hour that a task waits for its retry; CONTRIBUTING has the command. */
 const staysForRetry = process.env.CDK8S_PREFECT_STAY_FOR_RETRY !== undefined;
-if (staysForRetry) jest.setTimeout(1_500_000);
 
 const servers: { stop(): Promise<void> }[] = [];
 afterAll(async () => {

@@ -60,7 +60,7 @@ describe('the node', () => {
 
   test('runs a command in a pod, and evicts it', async () => {
     await ns.apply([{ ...podOf({ args: ['sleep', 'infinity'] }), metadata: { name: 'evicted' } }]);
-    await ns.kubectl(['wait', '--for=condition=Ready', 'pod/evicted', '--timeout=240s']);
+    await ns.kubectl(['wait', '--for=condition=Ready', 'pod/evicted', '--timeout=600s']);
     expect(await ns.exec('evicted', ['hostname'])).toMatchObject({ code: 0, stdout: 'evicted\n' });
     await ns.evict('evicted');
     await ns.eventually(async () => expect((await ns.list('pods')).map(({ metadata }) => metadata.name)).not.toContain('evicted'));

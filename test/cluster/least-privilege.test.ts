@@ -36,7 +36,7 @@ withAudit('an agent uses each right that it has, asks for no other, and is refus
   const manifests = agentIn(ns);
   const requests = await work(ns, manifests);
   const granted = rightsOf(roleIn(manifests).rules);
-  await ns.eventually(async () => expect(used(await requests())).toEqual(granted), { timeout: 300_000 });
+  await ns.eventually(async () => expect(used(await requests())).toEqual(granted));
   expect(refused(await requests())).toEqual([]);
 });
 
@@ -51,7 +51,7 @@ withAudit('none of its rights can be spared', async () => {
       role.rules = single(role.rules).filter((rule) => rightsOf([rule])[0] !== missing);
       const requests = await work(ns, manifests);
       const isMissed = async () => expect(refused(await requests()).map(right)).toContain(missing);
-      await ns.eventually(isMissed, { timeout: 300_000, interval: 2_000 });
+      await ns.eventually(isMissed, { interval: 2_000 });
     }),
   );
 });

@@ -10,8 +10,6 @@ import { API_KEY, agentReady } from './prefect';
 import { installSweeper } from './sweeper';
 import { Team } from './team';
 
-jest.setTimeout(900_000);
-
 const cluster = new Cluster();
 const onNode = cluster.testWith('networkPolicies');
 const teams = new Teams(cluster);
@@ -41,7 +39,7 @@ async function neighbour(ns: Namespace, labels: Record<string, string> = {}): Pr
     containers: [{ name: 'main', image: 'prefecthq/prefect:1.4.1', command: ['sleep', '3600'], securityContext }],
   };
   await ns.apply([{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'neighbour', labels }, spec }]);
-  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/neighbour', '--timeout=240s']);
+  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/neighbour', '--timeout=600s']);
   return 'neighbour';
 }
 

@@ -15,7 +15,7 @@ let prefect: Prefect3;
 
 beforeAll(async () => {
   prefect = await Prefect3.start(cluster);
-}, 300_000);
+});
 afterAll(async () => {
   await prefect?.stop();
   await cluster.deleteNamespaces();
@@ -113,7 +113,7 @@ describe('what is not there is the reason in the log of the worker, which is not
   /** Without an observer, which has no part in this. */
   const workerAlone = (ns: Namespace, props: Partial<PrefectWorkerProps> = {}) =>
     workerIn(prefect, ns, { worker: props }).filter(({ kind, metadata }) => kind !== 'Deployment' || metadata.name === 'prefect-worker');
-  const ready = (ns: Namespace) => ns.kubectl(['rollout', 'status', 'deployment/prefect-worker', '--timeout=300s']);
+  const ready = (ns: Namespace) => ns.kubectl(['rollout', 'status', 'deployment/prefect-worker', '--timeout=600s']);
   const namesOf = (objects: KubeObject[]) => objects.map(({ metadata }) => metadata.name as string).sort();
   /** Waits until each pod of the worker runs and has said why it takes nothing. */
   const saidByAll = (ns: Namespace, count: number, reason: string): Promise<void> =>

@@ -10,7 +10,7 @@ let prefect: Prefect3;
 
 beforeAll(async () => {
   prefect = await Prefect3.start(cluster);
-}, 300_000);
+});
 afterAll(async () => {
   await prefect?.stop();
   await cluster.deleteNamespaces();

@@ -68,13 +68,13 @@ export class Prefect3 {
     return logs.map(({ message }) => message).join('\n');
   }
 
-  async untilState(ns: Namespace, id: string, name: string, timeout = 300_000): Promise<void> {
+  async untilState(ns: Namespace, id: string, name: string): Promise<void> {
     await ns.eventually(
       async () => {
         const { state } = await this.run(id);
         if (state.name !== name) throw new Error(`flow run ${id} is ${state.name} (${state.message}); it logged:\n${await this.log(id)}`);
       },
-      { timeout, interval: 1_000 },
+      { interval: 1_000 },
     );
   }
 
@@ -134,7 +134,7 @@ export async function install(cluster: Cluster, ns: Namespace, manifests: KubeOb
 
 export async function rolledOut(ns: Namespace): Promise<void> {
   for (const name of ['prefect-worker', 'prefect-worker-observer']) {
-    await ns.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=300s']);
+    await ns.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=600s']);
   }
 }
 

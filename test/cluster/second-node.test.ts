@@ -39,7 +39,7 @@ socket.create_connection(("kubernetes.default", 443)).close()`;
   ]);
   const { exitCode, pod } = await ns.runPod('second', { image: 'prefecthq/prefect:1.4.1', args: ['python3', '-c', script] }, only);
   expect([exitCode, pod.spec.nodeName]).toEqual([0, name]);
-  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/first', '--timeout=240s']);
+  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/first', '--timeout=600s']);
   const first = await ns.get('pod', 'first');
   expect(first.spec.nodeName).not.toBe(name);
   const reach = `import urllib.request as u; print(u.urlopen("http://${first.status.podIP}:8000").status)`;
@@ -52,7 +52,7 @@ onNode('without power its pods are terminated, and gone when it is back; cut off
   const { secondNode } = cluster;
   const { only } = secondNode;
   await ns.apply([sleeper('lost', { ...only, tolerations: [...only.tolerations, ...tolerations] })]);
-  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/lost', '--timeout=240s']);
+  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/lost', '--timeout=600s']);
   await secondNode.powerOff();
   await ns.eventually(async () => expect(await secondNode.isLost()).toBe(true));
   await ns.eventually(async () => expect((await ns.get('pod', 'lost')).metadata.deletionTimestamp).toBeDefined());
@@ -60,7 +60,7 @@ onNode('without power its pods are terminated, and gone when it is back; cut off
   await ns.eventually(async () => expect(await ns.list('pods')).toEqual([]));
 
   await ns.apply([sleeper('cut-off', only)]);
-  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/cut-off', '--timeout=240s']);
+  await ns.kubectl(['wait', '--for=condition=Ready', 'pod/cut-off', '--timeout=600s']);
   await secondNode.cutOff('apiServer');
   await ns.eventually(async () => expect(await secondNode.isLost()).toBe(true));
   await secondNode.heal();

@@ -47,7 +47,7 @@ describe('the program of a work pool', () => {
   beforeAll(async () => {
     server = await Prefect3Server.start(release);
     registrar = new Registrar(release, { PREFECT_API_URL: server.url });
-  }, 300_000);
+  });
   afterAll(async () => {
     await registrar.stop();
     await server.stop();

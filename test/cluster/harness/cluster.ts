@@ -1,4 +1,4 @@
-import { ApiServer, type NamespaceOptions } from './api-server';
+import { ApiServer, type KubeObject, type NamespaceOptions } from './api-server';
 import { AuditLog } from './audit-log';
 import { type Environment, getEnvironment, type Offer } from './environment';
 import { Kubectl } from './kubectl';
@@ -51,6 +51,15 @@ export class Cluster extends Kubectl {
       secondNode: kubernetes ? new SecondNode(environment, { kubernetes }) : undefined,
       networkPolicies: kubernetes && policyAgent ? new SecondNode(environment, { kubernetes, policyAgent }) : undefined,
     };
+  }
+
+  /** An object without a namespace. */
+  get(kind: string, name: string): Promise<KubeObject> {
+    return this.api.get(kind, name);
+  }
+
+  list(kind: string, selector?: string): Promise<KubeObject[]> {
+    return this.api.list(kind, selector);
   }
 
   /** A namespace for one test, with a name of its own. */

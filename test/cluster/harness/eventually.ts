@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How long anything is waited for at least, in milliseconds: a busy machine is not a failure. */
-export const PATIENCE = 240_000;
+export const PATIENCE = 600_000;
 
 export interface EventuallyOptions {
   /** In milliseconds; `PATIENCE` if not given. */

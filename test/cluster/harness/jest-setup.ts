@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type ApiProxy, startApiProxy } from './api-proxy';
-import { runLabelKey } from './api-server';
+import { ApiServer, runLabelKey } from './api-server';
 import { type Environment, type Offer, setEnvironment } from './environment';
 import { Kubectl } from './kubectl';
 import { down, up } from './own';
@@ -40,7 +40,7 @@ async function useOwn(): Promise<Environment> {
   if (found) {
     const admin = new Kubectl(kubectl, adminKubeconfig);
     await endAbandonedNode(admin);
-    await deleteNamespacesOfEndedRuns(admin);
+    await deleteNamespacesOfEndedRuns(admin, new ApiServer(api.socket, ''));
   }
   teardownBy([api, oldestApi, bareApi], async () => {
     if (!found) await down();
@@ -73,10 +73,8 @@ async function expectNoTraces(before: ReadonlySet<string>): Promise<void> {
 
 const offer = (path: string, missing?: string): Offer => (missing ? { missing: `the kernel refuses it: ${missing}` } : { path });
 
-async function deleteNamespacesOfEndedRuns(kubectl: Kubectl): Promise<void> {
-  const ended = (await kubectl.list('namespaces', runLabelKey)).filter(
-    ({ metadata }) => !isAlive(fromLabel(metadata.labels?.[runLabelKey])),
-  );
+async function deleteNamespacesOfEndedRuns(kubectl: Kubectl, api: ApiServer): Promise<void> {
+  const ended = (await api.list('namespaces', runLabelKey)).filter(({ metadata }) => !isAlive(fromLabel(metadata.labels?.[runLabelKey])));
   const names = ended.map(({ metadata }) => metadata.name as string);
   if (names.length > 0) await kubectl.kubectl(['delete', 'namespaces', '--wait=false', ...names]);
 }

@@ -38,14 +38,6 @@ export class Kubectl {
     throw new Error(`kubectl diff ended with ${code}: ${stderr}`);
   }
 
-  async get(kind: string, name: string): Promise<KubeObject> {
-    return JSON.parse(await this.kubectl(['get', kind, name, '--output', 'json']));
-  }
-
-  async list(kind: string, selector = ''): Promise<KubeObject[]> {
-    return JSON.parse(await this.kubectl(['get', kind, '--output', 'json', `--selector=${selector}`])).items;
-  }
-
   /** Deletes an object and waits until it is gone; one that is gone already is fine. */
   async delete(kind: string, name: string): Promise<void> {
     await this.kubectl(['delete', kind, name, '--ignore-not-found']);

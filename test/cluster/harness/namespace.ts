@@ -20,6 +20,15 @@ export class Namespace extends Kubectl {
     super(environment.kubectl, environment.kubeconfig, name);
   }
 
+  /** An object of a kind, which may be named in each way in which kubectl knows it. */
+  get(kind: string, name: string): Promise<KubeObject> {
+    return this.api.get(kind, name, this.name);
+  }
+
+  list(kind: string, selector?: string): Promise<KubeObject[]> {
+    return this.api.list(kind, selector, this.name);
+  }
+
   /** Polls; what fails tells also what was in the namespace by then. */
   eventually<T>(attempt: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<T> {
     return eventually(attempt, { state: () => this.state(), ...options });

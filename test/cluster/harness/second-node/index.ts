@@ -1,3 +1,4 @@
+import { ApiServer } from '../api-server';
 import type { Environment } from '../environment';
 import { eventually } from '../eventually';
 import { Kubectl } from '../kubectl';
@@ -17,6 +18,7 @@ export class SecondNode {
   /** What a pod's spec needs to run there. */
   readonly only = { nodeSelector: { 'kubernetes.io/hostname': node.name }, tolerations: [{ key: taint.key, operator: 'Exists' }] };
   private readonly kubectl: Kubectl;
+  private readonly api: ApiServer;
   private release: (() => void) | undefined;
 
   constructor(
@@ -24,6 +26,7 @@ export class SecondNode {
     private readonly programs: Programs,
   ) {
     this.kubectl = new Kubectl(environment.kubectl, environment.kubeconfig);
+    this.api = new ApiServer(environment.apiSocket, environment.runLabel);
   }
 
   /** Waits until no other file of tests has the node, ends what one that crashed has left, and starts it. */
@@ -67,13 +70,13 @@ export class SecondNode {
   }
 
   async isReady(): Promise<boolean> {
-    const { status } = await this.kubectl.get('node', node.name);
+    const { status } = await this.api.get('node', node.name);
     return status.conditions.some(({ type, status: is }: { type: string; status: string }) => type === 'Ready' && is === 'True');
   }
 
   /** Whether Kubernetes has noticed that it does not hear of the node. */
   async isLost(): Promise<boolean> {
-    const { spec } = await this.kubectl.get('node', node.name);
+    const { spec } = await this.api.get('node', node.name);
     return (spec.taints ?? []).some(
       ({ key, effect }: { key: string; effect: string }) => key === 'node.kubernetes.io/unreachable' && effect === 'NoExecute',
     );
