@@ -187,7 +187,8 @@ onCluster("0.1.0's sweeper beside 20 running flows is replaced by this one, and 
   await flows.eventually(async () => {
     expect((await flows.list('pods')).filter(({ status }) => status.phase === 'Running')).toHaveLength(runs.length);
   }, patient);
-  const uids = async () => (await flows.list('jobs,pods')).map(({ metadata }) => metadata.uid).sort();
+  const objects = async () => (await Promise.all(['jobs', 'pods'].map((kind) => flows.list(kind)))).flat();
+  const uids = async () => (await objects()).map(({ metadata }) => metadata.uid).sort();
   const before = { uids: await uids(), states: runs.map((run) => team.states(run)) };
 
   const text = readFileSync(join(__dirname, 'sweeper-0.1.0.yaml'), 'utf8')
