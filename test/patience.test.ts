@@ -6,6 +6,8 @@ import { PATIENCE } from './cluster/harness/eventually';
 
 /** Waits that are shorter than the common patience, each with the reason. */
 const SHORT: Record<string, string> = {
+  'cluster/flows/dask_rounds.py timeout=5)': 'one of many tries',
+  'cluster/flows/slow.py timeout=5)': 'one of many tries',
   'cluster/harness.test.ts timeout: 10': 'it is about a wait that fails',
   'cluster/harness/own/index.ts --timeout=10s': 'a node that is not ready is started anew',
   'cluster/harness/own/node.ts timeout: 500': 'one of many tries',

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdSection } from './fault-page';
 import { FAULTS, suffer } from './faults';
+import { Gate } from './gate';
 import { Cluster } from './harness/cluster';
 import { API_KEY, Prefect } from './prefect';
 import { boundOf, isClean, type Outcome, ourInstall, outcomeOf, PATIENCE, type Site } from './site';
@@ -10,7 +11,7 @@ import { Team } from './team';
 
 const cluster = new Cluster();
 cluster.takesTurns();
-const servers: { stop(): Promise<void> }[] = [];
+const servers: { stop(): unknown }[] = [];
 afterAll(async () => {
   await cluster.deleteNamespaces();
   await Promise.all(servers.map((server) => server.stop()));
@@ -18,6 +19,9 @@ afterAll(async () => {
 
 /** How long after a fault its leftovers are counted, in seconds, where nothing removes them. */
 const LATER = 200;
+
+/** After so many passes the sweeper is killed. */
+const PASSES = 3;
 
 /** What the CLI installs, with what dask-kubernetes' documentation tells to grant. */
 async function stockInstall(): Promise<Site> {
@@ -48,14 +52,14 @@ async function stockInstall(): Promise<Site> {
   return { prefect, home: ns, flows: ns };
 }
 
-/** Flows that run throughout, a quarter of them on Dask. */
-function scheduleHealthy({ prefect }: Site): string[] {
+/** Flows that run until the gate is open, a quarter of them on Dask. */
+function scheduleHealthy({ prefect }: Site, gate: string): string[] {
   const env = { DASK_TEMPLATE: 'V1Pod', DASK_WORKERS: '1' };
   const runConfig = { type: 'KubernetesRun', labels: [], __version__: '1.4.1', env };
   return Array.from({ length: 20 }, (_, i) =>
     i % 4 === 0
-      ? prefect.schedule('dask_rounds', { parameters: { seconds: 60 }, runConfig })
-      : prefect.schedule('slow', { parameters: { seconds: 240 } }),
+      ? prefect.schedule('dask_rounds', { parameters: { gate }, runConfig })
+      : prefect.schedule('slow', { parameters: { seconds: 0, gate } }),
   );
 }
 
@@ -78,9 +82,9 @@ function table(stock: Outcome[], ours: Outcome[]): string {
   return `\`npm run test:cluster -- test/cluster/faults.test.ts\` measures this table in one run on a real cluster, with both installs side by side.
 
 - The stock install is the output of \`prefect agent kubernetes install\` of Prefect 1.4.1. The column shows what is left ${LATER} seconds after the fault.
-- "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper every 20 seconds. The column shows
-  what is left after as many passes as the delay of the rule allows.
-- Meanwhile 20 healthy flows run, 5 of them on Dask. All of them succeed.
+- "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper after every third pass. The column
+  shows what is left after as many passes as the delay of the rule allows.
+- Meanwhile 20 healthy flows run, 5 of them on Dask. All of them succeed when the last fault is over.
 - Identical objects count once, because Kubernetes may restart a pod of the stock install, which then starts a second Dask cluster.
 
 | fault | stock install | this library |
@@ -99,12 +103,16 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
   const team = await Team.start(cluster, API_KEY);
   servers.push(team);
   const [stock, ours] = await Promise.all([stockInstall(), ourInstall(team)]);
-  const healthy = scheduleHealthy(ours);
+  const gate = await Gate.start(cluster);
+  servers.push(gate);
+  const healthy = scheduleHealthy(ours, gate.url);
   let over = false;
   const killing = (async () => {
-    while (!over) {
-      await sleep(20_000);
+    for (let last = 0; !over; await sleep(1_000)) {
+      const passes = await ours.passes();
+      if (passes < last + PASSES) continue;
       await killSweeper(ours.home);
+      last = passes;
     }
   })();
   const [left, ended] = await Promise.all([
@@ -120,6 +128,7 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
         `${name}: stock ${describeOutcome(left[i]?.outcome as Outcome)} | ${ended[i]?.passes} passes (at most ${boundOf(grace)}) ${describeOutcome(ended[i]?.outcome as Outcome)}`,
     ).join('\n'),
   );
+  gate.open();
   for (const id of healthy) {
     await ours.flows.eventually(() => ours.prefect.finished(id), { timeout: 900_000 });
     expect(ours.prefect.states(id)).toEqual(['Scheduled', 'Submitted', 'Running', 'Success']);

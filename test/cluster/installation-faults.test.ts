@@ -3,6 +3,7 @@ import { EnvValue } from '../../lib';
 import { PROMTOOL } from '../promtool';
 import { holdSection } from './fault-page';
 import { dask, ownTemplate } from './faults';
+import { Gate } from './gate';
 import type { KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { run as runProgram } from './harness/run';
@@ -50,8 +51,6 @@ const patient = { timeout: PATIENT * 1000, interval: 2_000 };
 /** A fault of all that an installation needs, and how it shows. */
 interface Fault {
   readonly install?: Install;
-  /** How long the healthy flows run, in seconds: longer than the fault, since Prefect's client gives up after a minute without an answer. */
-  readonly seconds: number;
   readonly strike: () => unknown;
   /** Until the sweeper has felt it. Default: until passes have failed. */
   readonly lasts?: (site: Site) => Promise<unknown>;
@@ -68,7 +67,6 @@ const FAULTS: Record<string, (team: Team) => Fault | Promise<Fault>> = {
     server.addKey(TENANT, 'key-of-the-flows');
     await createKey(flows, 'key-of-the-flows');
     return {
-      seconds: 120,
       strike: () => server.revokeKey(TENANT, API_KEY),
       repair: () => {
         server.addKey(TENANT, 'next-key');
@@ -83,7 +81,6 @@ const FAULTS: Record<string, (team: Team) => Fault | Promise<Fault>> = {
     const env = Object.fromEntries(Object.entries(naps).map(([name, value]) => [name, EnvValue.of(`${value}`)]));
     return {
       install: process.env.FULL ? {} : { agent: { env }, sweeper: { env }, template: { env } },
-      seconds: 2 * LIMITED,
       strike: () => server.pause(429),
       lasts: async ({ home }) => {
         await sleep(LIMITED * 1000);
@@ -98,14 +95,12 @@ const FAULTS: Record<string, (team: Team) => Fault | Promise<Fault>> = {
     servers.push(relay);
     return {
       install: { agent: relay.props, sweeper: relay.props },
-      seconds: 120,
       strike: () => relay.close(),
       waiting: 'Submitted',
       repair: () => relay.reopen(),
     };
   },
   "Prefect's API is down": ({ server }) => ({
-    seconds: 240,
     strike: () => server.pause(),
     // One pass repeats its request for a minute.
     lasts: (site) => failedPasses(site, 1),
@@ -116,7 +111,6 @@ const FAULTS: Record<string, (team: Team) => Fault | Promise<Fault>> = {
     const isLedger = ({ kind, metadata }: KubeObject) => kind === 'ConfigMap' && metadata.name === ledger;
     const ledger = `flow-run-sweeper-ledger-${flows.name}`;
     return {
-      seconds: 120,
       strike: () => home.delete('configmap', ledger),
       waiting: 'Success',
       repair: () => home.apply(sweeperIn(home, team, { namespaces: [flows.name] }).filter(isLedger)),
@@ -172,10 +166,12 @@ async function endure(name: string, team: Team, fault: Fault): Promise<void> {
   const ill = { evicted: prefect.schedule('slow', hour), jobDeleted: prefect.schedule('slow', hour) };
   await Promise.all([podAtWork(site, ill.evicted), podAtWork(site, ill.jobDeleted)]);
   await seenAlive(site, ill.jobDeleted);
-  const { seconds } = fault;
+  // Until Prefect is back, since its client gives up after a minute without an answer.
+  const gate = await Gate.start(cluster);
+  servers.push(gate);
   const healthy = [
-    prefect.schedule('slow', { parameters: { seconds } }),
-    prefect.schedule('dask_rounds', { ...dask(seconds), parameters: { numbers: [1], seconds } }),
+    prefect.schedule('slow', { parameters: { seconds: 0, gate: gate.url } }),
+    prefect.schedule('dask_rounds', { ...dask(0), parameters: { numbers: [1], gate: gate.url } }),
   ];
   await Promise.all(healthy.map((run) => podAtWork(site, run)));
   // Last, because its delay is running from now on.
@@ -194,6 +190,7 @@ async function endure(name: string, team: Team, fault: Fault): Promise<void> {
   await fault.repair();
 
   await succeeded(site, last);
+  gate.open();
   const graces = { [ill.evicted]: GRACE.lost, [ill.jobDeleted]: GRACE.lost, [unstartable]: GRACE.unstartable };
   const ended = await Promise.all(
     Object.entries(graces).map(async ([run, grace]) => ({ ...(await untilClean(site, run, PATIENT)), bound: boundOf(grace) })),

@@ -48,7 +48,7 @@ export const PATIENCE = 600;
 
 /**
  * By how many passes nothing may be left: one adds to a delay what has passed since the one before, and the first of a process nothing;
- * of three, as many as a sweeper has that is killed every 20 seconds, two count. Beside them, those that end the run and delete its Job, and what
+ * of three, after which the tests kill it, two count. Beside them, those that end the run and delete its Job, and what
  * a claim of one that was killed takes.
  */
 export const boundOf = (grace: number) => Math.ceil((grace / INTERVAL) * 2) + 12;

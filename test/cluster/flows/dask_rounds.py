@@ -1,11 +1,13 @@
 """A flow on a Dask cluster of its own: two mapped rounds of tasks, whose result it logs.
 
 Its pod's variables say which cluster: DASK_WORKERS how many workers, DASK_TEMPLATE what their pods are made from, or `adapt`, or
-`local` for none at all. The parameter `seconds` is how long each task of the second round takes.
+`local` for none at all. The parameter `seconds` is how long each task of the second round takes; with the parameter `gate` it goes on
+after that until this URL answers.
 """
 
 import os
 import time
+from urllib.request import urlopen
 
 import prefect
 from dask_kubernetes import make_pod_spec
@@ -51,9 +53,18 @@ def square(number):
     return number * number
 
 
+def is_open(gate):
+    try:
+        return urlopen(gate, timeout=5).status == 200
+    except OSError:
+        return False
+
+
 @task
-def wait(number, seconds):
+def wait(number, seconds, gate):
     time.sleep(seconds)
+    while gate and not is_open(gate):
+        time.sleep(1)
     return -number
 
 
@@ -70,4 +81,4 @@ def report(flow, state, of_last_tasks):
 
 with Flow("dask_rounds", executor=executor(), terminal_state_handler=report) as flow:
     squares = square.map(Parameter("numbers", default=[1, 2, 3, 4]))
-    gather(wait.map(squares, unmapped(Parameter("seconds", default=0))))
+    gather(wait.map(squares, unmapped(Parameter("seconds", default=0)), unmapped(Parameter("gate", default=None))))

@@ -1,17 +1,30 @@
-"""A flow that takes its time: as many seconds as the parameter `seconds` says, or the variable SLOW_SECONDS of its pod."""
+"""A flow that takes its time: as many seconds as the parameter `seconds` says, or the variable SLOW_SECONDS of its pod.
+
+With the parameter `gate` it goes on after that until this URL answers.
+"""
 
 import os
 import time
+from urllib.request import urlopen
 
 import prefect
 from prefect import Flow, Parameter, task
 
 
+def is_open(gate):
+    try:
+        return urlopen(gate, timeout=5).status == 200
+    except OSError:
+        return False
+
+
 @task
-def wait(seconds):
+def wait(seconds, gate):
     prefect.context.get("logger").info("waiting for %s seconds", seconds)
     time.sleep(seconds)
+    while gate and not is_open(gate):
+        time.sleep(1)
 
 
 with Flow("slow") as flow:
-    wait(Parameter("seconds", default=float(os.environ.get("SLOW_SECONDS", "60"))))
+    wait(Parameter("seconds", default=float(os.environ.get("SLOW_SECONDS", "60"))), Parameter("gate", default=None))
