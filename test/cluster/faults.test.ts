@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdSection } from './fault-page';
 import { FAULTS, suffer } from './faults';
 import { Gate } from './gate';
 import { Cluster } from './harness/cluster';
-import { API_KEY, Prefect } from './prefect';
-import { boundOf, isClean, type Outcome, ourInstall, outcomeOf, PATIENCE, type Site } from './site';
+import { API_KEY } from './prefect';
+import { boundOf, isClean, type Outcome, ourInstall, outcomeOf, PATIENCE, type Site, stockInstall, untilClean } from './site';
 import { killSweeper } from './sweeper';
 import { Team } from './team';
 
@@ -17,21 +16,19 @@ afterAll(async () => {
   await Promise.all(servers.map((server) => server.stop()));
 });
 
-/** How long after a fault its leftovers are counted, in seconds, where nothing removes them. */
-const LATER = 200;
+/** How long nothing has changed, in seconds, when the leftovers of a stock install are counted: nothing removes them. */
+const SETTLED = 200;
 
 /** After so many passes the sweeper is killed. */
 const PASSES = 3;
 
 /** What the CLI installs, with what dask-kubernetes' documentation tells to grant. */
-async function stockInstall(): Promise<Site> {
-  const [prefect, ns] = await Promise.all([Prefect.start(cluster), cluster.createNamespace()]);
-  servers.push(prefect);
-  const flags = ['--api', prefect.url, '--key', API_KEY, '--rbac', '--namespace', ns.name];
-  await ns.apply(execFileSync('prefect', ['agent', 'kubernetes', 'install', ...flags], { encoding: 'utf8' }));
+async function stockWithDask(): Promise<Site> {
+  const site = await stockInstall(cluster);
+  servers.push(site.prefect);
   const apiGroup = 'rbac.authorization.k8s.io';
   const metadata = { name: 'dask' };
-  await ns.apply([
+  await site.flows.apply([
     {
       apiVersion: `${apiGroup}/v1`,
       kind: 'Role',
@@ -49,7 +46,7 @@ async function stockInstall(): Promise<Site> {
       subjects: [{ kind: 'ServiceAccount', name: 'default' }],
     },
   ]);
-  return { prefect, home: ns, flows: ns };
+  return site;
 }
 
 /** Flows that run until the gate is open, a quarter of them on Dask. */
@@ -73,6 +70,16 @@ function describeOutcome(outcome: Outcome): string {
   return ['Success', 'Failed', 'Cancelled'].includes(state) ? `${left}; the run is ${state}` : `${left}; the run stays ${state}`;
 }
 
+async function untilSettled(site: Site, run: string): Promise<Outcome> {
+  for (let last = '', since = Date.now(); ; await sleep(3_000)) {
+    const outcome = await outcomeOf(site, run);
+    const now = describeOutcome(outcome);
+    if (now === last && Date.now() - since > SETTLED * 1000) return outcome;
+    if (now !== last) since = Date.now();
+    last = now;
+  }
+}
+
 function table(stock: Outcome[], ours: Outcome[]): string {
   const total = (outcomes: Outcome[]) =>
     `${outcomes.flatMap(kindsOf).length} objects, ${outcomes.filter((outcome) => !isClean({ ...outcome, objects: [] })).length} runs`;
@@ -81,7 +88,8 @@ function table(stock: Outcome[], ours: Outcome[]): string {
   );
   return `\`npm run test:cluster -- test/cluster/faults.test.ts\` measures this table in one run on a real cluster, with both installs side by side.
 
-- The stock install is the output of \`prefect agent kubernetes install\` of Prefect 1.4.1. The column shows what is left ${LATER} seconds after the fault.
+- The stock install is the output of \`prefect agent kubernetes install\` of Prefect 1.4.1. The column shows what is left when
+  nothing has changed for ${SETTLED} seconds.
 - "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper after every third pass. The column
   shows what is left after as many passes as the delay of the rule allows.
 - Meanwhile 20 healthy flows run, 5 of them on Dask. All of them succeed when the last fault is over.
@@ -102,7 +110,7 @@ async function all<T>(promises: Promise<T>[]): Promise<T[]> {
 cluster.testWith('auditLog')('after each fault, nothing is left and no run is stuck, while healthy flows succeed', async () => {
   const team = await Team.start(cluster, API_KEY);
   servers.push(team);
-  const [stock, ours] = await Promise.all([stockInstall(), ourInstall(team)]);
+  const [stock, ours] = await Promise.all([stockWithDask(), ourInstall(team)]);
   const gate = await Gate.start(cluster);
   servers.push(gate);
   const healthy = scheduleHealthy(ours, gate.url);
@@ -116,8 +124,8 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
     }
   })();
   const [left, ended] = await Promise.all([
-    all(FAULTS.map((fault) => suffer(stock, fault, LATER))),
-    all(FAULTS.map((fault) => suffer(ours, fault, PATIENCE))),
+    all(FAULTS.map(async (fault) => untilSettled(stock, await suffer(stock, fault)))),
+    all(FAULTS.map(async (fault) => untilClean(ours, await suffer(ours, fault), PATIENCE))),
   ]).finally(() => {
     over = true;
     return killing;
@@ -125,7 +133,7 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
   console.info(
     FAULTS.map(
       ({ name, grace }, i) =>
-        `${name}: stock ${describeOutcome(left[i]?.outcome as Outcome)} | ${ended[i]?.passes} passes (at most ${boundOf(grace)}) ${describeOutcome(ended[i]?.outcome as Outcome)}`,
+        `${name}: stock ${describeOutcome(left[i] as Outcome)} | ${ended[i]?.passes} passes (at most ${boundOf(grace)}) ${describeOutcome(ended[i]?.outcome as Outcome)}`,
     ).join('\n'),
   );
   gate.open();
@@ -136,7 +144,7 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
   holdSection(
     'Faults of one flow run',
     table(
-      left.map(({ outcome }) => outcome),
+      left,
       ended.map(({ outcome }) => outcome),
     ),
   );

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { App, Chart, Testing } from 'cdk8s';
 import { DaskWorkerPolicy, type FlowJobTemplateProps, type FlowRunSweeperProps, type PrefectAgentProps } from '../../lib';
 import type { Json, KubeObject } from './harness/api-server';
+import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
-import type { Prefect } from './prefect';
+import { API_KEY, Prefect } from './prefect';
 import { requestsOf } from './rights';
 import { installSweeper, SHORT } from './sweeper';
 import type { Team } from './team';
@@ -23,6 +25,14 @@ export interface Install {
   readonly sweeper?: Partial<FlowRunSweeperProps>;
 }
 
+/** What the CLI installs. */
+export async function stockInstall(cluster: Cluster): Promise<Site> {
+  const [prefect, ns] = await Promise.all([Prefect.start(cluster), cluster.createNamespace()]);
+  const flags = ['--api', prefect.url, '--key', API_KEY, '--rbac', '--namespace', ns.name];
+  await ns.apply(execFileSync('prefect', ['agent', 'kubernetes', 'install', ...flags], { encoding: 'utf8' }));
+  return { prefect, home: ns, flows: ns };
+}
+
 /** A team's agent, with Dask clusters, and its sweeper. */
 export async function ourInstall(team: Team, { template, agent, sweeper }: Install = {}): Promise<Required<Site>> {
   const { cluster, home, flows } = team;
@@ -31,11 +41,15 @@ export async function ourInstall(team: Team, { template, agent, sweeper }: Insta
   await cluster.apply(Testing.synth(chart));
   const mark = await cluster.auditLog.mark();
   await Promise.all([team.install({ dask, ...template }, agent), installSweeper(home, team, { namespaces: [flows.name], ...sweeper })]);
-  const passes = async () => {
+  return { prefect: team, home, flows, passes: passesOf(cluster, home, mark) };
+}
+
+/** How many passes over the flow runs the sweeper of a namespace has begun since the mark. */
+export function passesOf(cluster: Cluster, home: Namespace, mark: number): () => Promise<number> {
+  return async () => {
     const requests = await requestsOf(cluster, mark, home.name, 'flow-run-sweeper');
     return requests.filter(({ verb, resource }) => verb === 'get' && resource === 'configmaps').length;
   };
-  return { prefect: team, home, flows, passes };
 }
 
 /** Graces of the sweeper in these tests, in seconds. */
