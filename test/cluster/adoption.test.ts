@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { PrefectAgent, StockPrefectAgent } from '../../lib';
+import { Gate } from './gate';
 import type { KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { API_KEY, agentReady, createKey, jobsOf, Prefect, synth } from './prefect';
@@ -37,7 +38,8 @@ onCluster(
       await ns.apply(stock);
       expect(await revisions()).toEqual(before);
 
-      const run = prefect.schedule('slow', { labels: ['kube'], parameters: { seconds: 45 } });
+      const gate = await Gate.start(cluster);
+      const run = prefect.schedule('slow', { labels: ['kube'], parameters: { seconds: 0, gate: gate.url } });
       await ns.eventually(() => expect(prefect.server.run(run).state).toBe('Running'));
       await createKey(ns);
       const hardened = synth(ns, (chart) => new PrefectAgent(chart, 'Agent', { api: prefect.api, labels: ['kube'], name: 'hardened' }));
@@ -57,9 +59,10 @@ onCluster(
       ]);
       expect(await ns.list('pods', 'app=prefect-agent')).toHaveLength(1);
 
+      gate.open();
       await ns.eventually(() => expect(prefect.finished(run).state).toBe('Success'));
       await ns.eventually(async () => expect(await jobsOf(ns, run)).toEqual([]));
-      expect(prefect.log(run).match(/waiting for 45/g)).toHaveLength(1);
+      expect(prefect.log(run).match(/waiting for 0/g)).toHaveLength(1);
     } finally {
       await prefect.stop();
       await cluster.deleteNamespaces();

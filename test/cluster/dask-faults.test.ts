@@ -1,5 +1,6 @@
 import { DaskDeployMode } from '../../lib';
 import { DaskRun, NOTHING, RESULT, Teams, type Template } from './dask';
+import { Gate } from './gate';
 import { Cluster } from './harness/cluster';
 import type { Team } from './team';
 
@@ -67,9 +68,13 @@ onCluster('cancelling of a flow run whose cluster cannot start: nothing is left'
 
 onCluster('SIGKILL of a worker: Dask gives its task to another, and in the end nothing is left', async () => {
   const team = await shared();
-  const run = await DaskRun.atWork(team, 'none', { workers: 2, seconds: 20 });
+  const gate = await Gate.start(cluster);
+  const run = await DaskRun.atWork(team, 'none', { workers: 2, seconds: 0, gate: gate.url });
+  const workers = async () => (await run.remains()).alive.filter((object) => object.startsWith('worker'));
+  await team.flows.eventually(async () => expect(await workers()).toEqual(['worker Running', 'worker Running']));
   const [worker = ''] = await run.daskPods('worker');
   await run.kill(worker, 'dask-worker');
+  gate.open();
   expect(await run.result()).toBe(RESULT);
   await run.leaves(NOTHING);
 });

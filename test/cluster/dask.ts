@@ -77,6 +77,8 @@ export class Teams {
 export interface DaskRunOptions {
   /** How long each task of the second round takes. */
   readonly seconds?: number;
+  /** What they wait for after that. */
+  readonly gate?: string;
   readonly workers?: number;
   /** Level of the log of the run. */
   readonly logLevel?: LogLevel;
@@ -93,10 +95,10 @@ export interface Remains {
 /** A run of the flow with two mapped rounds. */
 export class DaskRun {
   /** Schedules a run on Dask, or in the flow's own process. */
-  static schedule(team: Team, template: Template | 'local', { seconds = 0, workers = 1, logLevel }: DaskRunOptions = {}): DaskRun {
+  static schedule(team: Team, template: Template | 'local', { seconds = 0, gate, workers = 1, logLevel }: DaskRunOptions = {}): DaskRun {
     const env = { DASK_TEMPLATE: template, DASK_WORKERS: `${workers}`, ...(logLevel && { PREFECT__LOGGING__LEVEL: logLevel }) };
     const runConfig = { type: 'KubernetesRun', __version__: '1.4.1', labels: [], env };
-    const request = { flow: FLOW, path: `/flows/${FLOW}.py`, tasks, parameters: { seconds }, runConfig };
+    const request = { flow: FLOW, path: `/flows/${FLOW}.py`, tasks, parameters: { seconds, ...(gate && { gate }) }, runConfig };
     return new DaskRun(team, team.server.scheduleRun(request));
   }
 

@@ -10,7 +10,7 @@ import { Team } from './team';
 
 const cluster = new Cluster();
 cluster.takesTurns();
-const servers: { stop(): unknown }[] = [];
+const servers: { stop(): Promise<void> }[] = [];
 afterAll(async () => {
   await cluster.deleteNamespaces();
   await Promise.all(servers.map((server) => server.stop()));
@@ -112,7 +112,6 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
   servers.push(team);
   const [stock, ours] = await Promise.all([stockWithDask(), ourInstall(team)]);
   const gate = await Gate.start(cluster);
-  servers.push(gate);
   const healthy = scheduleHealthy(ours, gate.url);
   let over = false;
   const killing = (async () => {

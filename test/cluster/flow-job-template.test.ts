@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { App, Chart, Testing } from 'cdk8s';
 import { EnvValue, EvictionPolicy, FlowRunJob, type FlowRunJobProps, type PrefectAgent, SecretKeyRef, Volume } from '../../lib';
+import { Gate } from './gate';
 import type { Json, KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { GREETING, PipIndex } from './pip-index';
@@ -148,10 +149,12 @@ onCluster('a flow runs that Prefect 0.15 has registered', async () => {
 
 onCluster('the key is in Secrets alone, of all objects and events of the cluster', async () => {
   const [team] = await shared(KEY);
-  const id = team.schedule('slow', { parameters: { seconds: 60 } });
+  const gate = await Gate.start(cluster);
+  const id = team.schedule('slow', { parameters: { seconds: 0, gate: gate.url } });
   const pod = await team.runningPod(id);
   expect(await placesOf(cluster.api, KEY)).toEqual(secretsOf(team));
   expect(await team.runningPod(id)).toMatchObject({ metadata: { uid: pod.metadata.uid } });
+  gate.open();
   await team.ended(id, 'Success');
   await team.flows.eventually(async () => expect(await team.flows.list('jobs', `prefect.io/flow_run_id=${id}`)).toEqual([]));
   expect(await placesOf(cluster.api, KEY)).toEqual(secretsOf(team));
@@ -246,7 +249,8 @@ const gone = (team: Team, pod: KubeObject) =>
 onCluster('onEviction PROTECT: a healthy pod is not evicted and its flow goes on, an unhealthy one is', async () => {
   const team = await start();
   await team.install({ onEviction: EvictionPolicy.PROTECT });
-  const healthy = team.schedule('slow', { parameters: { seconds: 30 } });
+  const gate = await Gate.start(cluster);
+  const healthy = team.schedule('slow', { parameters: { seconds: 0, gate: gate.url } });
   const neverReady = ownTemplate({ readinessProbe: { exec: { command: ['false'] } } });
   const unhealthy = team.schedule('slow', { runConfig: kubernetesRun({ job_template: neverReady }) });
   const [pod, sick] = await Promise.all([team.runningPod(healthy), team.runningPod(unhealthy)]);
@@ -259,6 +263,7 @@ onCluster('onEviction PROTECT: a healthy pod is not evicted and its flow goes on
   await expect(team.flows.evict(nameOf(pod))).rejects.toThrow(/429 Cannot evict pod as it would violate the pod's disruption budget/);
   await team.flows.evict(nameOf(sick));
   await gone(team, sick);
+  gate.open();
   await team.ended(healthy, 'Success');
   expect(team.states(healthy)).toEqual(['Scheduled', 'Submitted', 'Running', 'Success']);
 });

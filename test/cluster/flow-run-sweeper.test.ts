@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { App, Chart, Testing } from 'cdk8s';
 import { EvictionPolicy, PrefectAgent, type PrefectAgentProps } from '../../lib';
+import { Gate } from './gate';
 import type { KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { eventually } from './harness/eventually';
@@ -41,7 +42,8 @@ onCluster('a run whose pod is evicted with RUN_AGAIN is run again, and succeeds;
   await team.install({ onEviction: EvictionPolicy.RUN_AGAIN });
   const namespaces = [team.flows.name];
   await installSweeper(team.home, team, { namespaces });
-  const run = team.schedule('slow', { parameters: { seconds: 20 } });
+  const gate = await Gate.start(cluster);
+  const run = team.schedule('slow', { parameters: { seconds: 0, gate: gate.url } });
   const pod = await team.runningPod(run);
   await atWork(team, run);
   // `a` is the policy, `l` the condition: lib/sweeper/program/ledger.py.
@@ -51,6 +53,7 @@ onCluster('a run whose pod is evicted with RUN_AGAIN is run again, and succeeds;
   await team.flows.eventually(async () => expect(await remembered()).toMatch(/^1 \S+ prefect-job-\S+ \S+ al/));
   await cluster.apply(sweeperIn(team.home, team, { namespaces }));
   expect(await remembered()).toMatch(/^1 \S+ prefect-job-\S+ \S+ al/);
+  gate.open();
   await team.ended(run, 'Success');
   expect(team.states(run)).toEqual(['Scheduled', 'Submitted', 'Running', 'Scheduled', 'Submitted', 'Running', 'Success']);
   await team.flows.eventually(async () => expect(await jobsOf(team.flows, run)).toEqual([]));

@@ -168,7 +168,6 @@ async function endure(name: string, team: Team, fault: Fault): Promise<void> {
   await seenAlive(site, ill.jobDeleted);
   // Until Prefect is back, since its client gives up after a minute without an answer.
   const gate = await Gate.start(cluster);
-  servers.push(gate);
   const healthy = [
     prefect.schedule('slow', { parameters: { seconds: 0, gate: gate.url } }),
     prefect.schedule('dask_rounds', { ...dask(0), parameters: { numbers: [1], gate: gate.url } }),
