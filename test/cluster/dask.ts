@@ -172,14 +172,8 @@ export class DaskRun {
   /** Every object of its Dask clusters, in whose name is that of the flow's pod. */
   private async objects(): Promise<KubeObject[]> {
     const [, job] = /: Job (\S+)/.exec(this.team.log(this.id)) ?? [];
-    const listed = await Promise.all(COLLECTIONS.map(([kind, path]) => this.list(kind, path)));
+    const listed = await Promise.all(KINDS.map((kind) => this.team.flows.list(kind, CLUSTER)));
     return listed.flat().filter(({ metadata }) => metadata.labels?.[CLUSTER]?.startsWith(`dask-${job}-`));
-  }
-
-  private async list(kind: string, path: (namespace: string) => string): Promise<KubeObject[]> {
-    const { cluster, flows } = this.team;
-    const { body } = await cluster.api.expect('GET', `${path(flows.name)}?labelSelector=${CLUSTER}`);
-    return body.items.map((item: KubeObject) => ({ ...item, kind }));
   }
 }
 
@@ -188,11 +182,7 @@ export const NOTHING: Remains = { alive: [], ended: [] };
 
 const CLUSTER = 'dask.org/cluster-name';
 const COMPONENT = 'dask.org/component';
-const COLLECTIONS = [
-  ['Pod', (namespace: string) => `/api/v1/namespaces/${namespace}/pods`],
-  ['Service', (namespace: string) => `/api/v1/namespaces/${namespace}/services`],
-  ['PodDisruptionBudget', (namespace: string) => `/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets`],
-] as const;
+const KINDS = ['pods', 'services', 'poddisruptionbudgets'];
 
 const outline = ({ kind, metadata, status }: KubeObject) => (kind === 'Pod' ? `${metadata.labels?.[COMPONENT]} ${status.phase}` : kind);
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { App, Chart, Testing } from 'cdk8s';
 import { DaskWorkerPolicy, type FlowJobTemplateProps, type FlowRunSweeperProps, type PrefectAgentProps } from '../../lib';
-import type { Json, KubeObject } from './harness/api-server';
+import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
 import { API_KEY, Prefect } from './prefect';
@@ -68,15 +68,12 @@ export const PATIENCE = 600;
 export const boundOf = (grace: number) => Math.ceil((grace / INTERVAL) * 2) + 12;
 
 /** The pod of a flow run, once there is one. */
-export async function podOf({ prefect, flows }: Site, run: string): Promise<KubeObject> {
+export async function podOf({ flows }: Site, run: string): Promise<KubeObject> {
   return flows.eventually(
     async () => {
-      const { body } = await prefect.cluster.api.expect(
-        'GET',
-        `/api/v1/namespaces/${flows.name}/pods?labelSelector=prefect.io/flow_run_id=${run}`,
-      );
-      expect(body.items).toHaveLength(1);
-      return body.items[0];
+      const pods = await flows.list('pods', `prefect.io/flow_run_id=${run}`);
+      expect(pods).toHaveLength(1);
+      return pods[0] as KubeObject;
     },
     { interval: 2_000, timeout: 900_000 },
   );
@@ -107,29 +104,22 @@ export interface Outcome {
   readonly state: string;
 }
 
-const COLLECTIONS = [
-  ['Pod', '/api/v1', 'pods'],
-  ['Service', '/api/v1', 'services'],
-  ['PodDisruptionBudget', '/apis/policy/v1', 'poddisruptionbudgets'],
-] as const;
-
 /** What there is of a flow run, its Dask clusters included, in whose names is that of its Job. */
 export async function outcomeOf({ prefect, flows }: Site, run: string): Promise<Outcome> {
   const jobs = [...prefect.log(run).matchAll(/: Job (\S+)/g)].map(([, job]) => job);
-  const list = async (group: string, resource: string, selector: string): Promise<KubeObject[]> =>
-    (await prefect.cluster.api.expect('GET', `${group}/namespaces/${flows.name}/${resource}?labelSelector=${selector}`)).body.items;
+  const ofDask = async (kind: string) =>
+    (await flows.list(kind, 'dask.org/cluster-name')).filter(({ metadata }) =>
+      jobs.some((job) => metadata.labels?.['dask.org/cluster-name']?.startsWith(`dask-${job}-`)),
+    );
   const ofRun = `prefect.io/flow_run_id=${run}`;
-  const [own, pods, ...dasks] = await Promise.all([
-    list('/apis/batch/v1', 'jobs', ofRun),
-    list('/api/v1', 'pods', ofRun),
-    ...COLLECTIONS.map(async ([kind, group, resource]) =>
-      (await list(group, resource, 'dask.org/cluster-name'))
-        .filter(({ metadata }) => jobs.some((job) => metadata.labels?.['dask.org/cluster-name']?.startsWith(`dask-${job}-`)))
-        .map((item) => (kind === 'Pod' ? `${item.metadata.labels?.['dask.org/component']} ${item.status.phase}` : kind)),
-    ),
+  const objects = await Promise.all([
+    flows.list('jobs', ofRun).then((own) => own.map(() => 'Job')),
+    flows.list('pods', ofRun).then((pods) => pods.map(({ status }) => `pod ${status.phase}`)),
+    ofDask('pods').then((pods) => pods.map(({ metadata, status }) => `${metadata.labels?.['dask.org/component']} ${status.phase}`)),
+    ofDask('services').then((services) => services.map(() => 'Service')),
+    ofDask('poddisruptionbudgets').then((budgets) => budgets.map(() => 'PodDisruptionBudget')),
   ]);
-  const objects = [...(own ?? []).map(() => 'Job'), ...(pods ?? []).map(({ status }) => `pod ${(status as Json).phase}`), ...dasks.flat()];
-  return { objects: objects as string[], state: prefect.server.run(run).state };
+  return { objects: objects.flat(), state: prefect.server.run(run).state };
 }
 
 const FINISHED = ['Success', 'Failed', 'Cancelled'];
