@@ -5,6 +5,7 @@ module.exports = {
   testPathIgnorePatterns: [],
   globalSetup: '<rootDir>/test/cluster/harness/jest-setup.ts',
   globalTeardown: '<rootDir>/test/cluster/harness/jest-teardown.ts',
+  testSequencer: '<rootDir>/test/cluster/harness/sequencer.js',
   // The tests wait for pods more than they compute: a few files at once, each in namespaces of its own.
   maxWorkers: 3,
   // Longer than anything is waited for: what fails says why.

@@ -55,7 +55,7 @@ function scheduleHealthy({ prefect }: Site, gate: string): string[] {
   const runConfig = { type: 'KubernetesRun', labels: [], __version__: '1.4.1', env };
   return Array.from({ length: 20 }, (_, i) =>
     i % 4 === 0
-      ? prefect.schedule('dask_rounds', { parameters: { gate }, runConfig })
+      ? prefect.schedule('dask_rounds', { parameters: { numbers: [1], gate }, runConfig })
       : prefect.schedule('slow', { parameters: { seconds: 0, gate } }),
   );
 }
