@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { App, Chart, Testing } from 'cdk8s';
 import { EvictionPolicy, PrefectAgent, type PrefectAgentProps } from '../../lib';
 import { Gate } from './gate';
@@ -8,6 +7,7 @@ import { eventually } from './harness/eventually';
 import type { Namespace } from './harness/namespace';
 import { API_KEY, agentReady, createKey, jobsOf, Prefect } from './prefect';
 import { refused, requestsOf, rightsOf, used } from './rights';
+import { afterPasses, GRACE, passesFor, passesOf } from './site';
 import { installSweeper, sweeperIn } from './sweeper';
 import { Team } from './team';
 
@@ -134,8 +134,9 @@ async function anotherAgent(prefect: Prefect, props: Partial<PrefectAgentProps> 
   return home;
 }
 
-onCluster('what is not its own, or waits, is left alone', async () => {
+withAudit('what is not its own, or waits, is left alone', async () => {
   const team = await start();
+  const passes = passesOf(cluster, team.home, await cluster.auditLog.mark());
   const otherTenant = await Prefect.start(cluster);
   servers.push(otherTenant);
   await team.install({ onEviction: EvictionPolicy.RUN_AGAIN });
@@ -178,8 +179,7 @@ onCluster('what is not its own, or waits, is left alone', async () => {
   };
   await team.flows.apply([foreign, ...daskCluster('dask-jovyan-0123abcd-0')]);
 
-  // Longer than any grace of a rule.
-  await sleep(150_000);
+  await afterPasses(passes, passesFor(Math.max(...Object.values(GRACE))));
   expect([retried, paused, queued, local, away].map((run) => team.server.run(run).state)).toEqual([
     'Running',
     'Running',

@@ -4,6 +4,7 @@ import { App, Chart, Testing } from 'cdk8s';
 import { DaskWorkerPolicy, type FlowJobTemplateProps, type FlowRunSweeperProps, type PrefectAgentProps } from '../../lib';
 import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
+import { eventually } from './harness/eventually';
 import type { Namespace } from './harness/namespace';
 import { API_KEY, Prefect } from './prefect';
 import { requestsOf } from './rights';
@@ -66,6 +67,15 @@ export const PATIENCE = 600;
  * a claim of one that was killed takes.
  */
 export const boundOf = (grace: number) => Math.ceil((grace / INTERVAL) * 2) + 12;
+
+/** After how many passes of one process a delay is over, for certain. */
+export const passesFor = (grace: number) => Math.ceil(grace / INTERVAL) + 2;
+
+/** Until so many passes have begun since. */
+export async function afterPasses(passes: () => Promise<number>, count: number): Promise<void> {
+  const before = await passes();
+  await eventually(async () => expect(await passes()).toBeGreaterThanOrEqual(before + count), { timeout: 900_000, interval: 2_000 });
+}
 
 /** The pod of a flow run, once there is one. */
 export async function podOf({ flows }: Site, run: string): Promise<KubeObject> {
