@@ -7,7 +7,7 @@ module.exports = {
   globalTeardown: '<rootDir>/test/cluster/harness/jest-teardown.ts',
   testSequencer: '<rootDir>/test/cluster/harness/sequencer.js',
   // The tests wait for pods more than they compute: a few files at once, each in namespaces of its own.
-  maxWorkers: 3,
+  maxWorkers: 4,
   // Longer than anything is waited for: what fails says why.
   testTimeout: 1_800_000,
 };

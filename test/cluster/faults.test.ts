@@ -20,7 +20,7 @@ afterAll(async () => {
 const SETTLED = 200;
 
 /** After so many passes the sweeper is killed. */
-const PASSES = 3;
+const PASSES = 4;
 
 /** What the CLI installs, with what dask-kubernetes' documentation tells to grant. */
 async function stockWithDask(): Promise<Site> {
@@ -90,7 +90,7 @@ function table(stock: Outcome[], ours: Outcome[]): string {
 
 - The stock install is the output of \`prefect agent kubernetes install\` of Prefect 1.4.1. The column shows what is left when
   nothing has changed for ${SETTLED} seconds.
-- "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper after every third pass. The column
+- "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper after every fourth pass. The column
   shows what is left after as many passes as the delay of the rule allows.
 - Meanwhile 20 healthy flows run, 5 of them on Dask. All of them succeed when the last fault is over.
 - Identical objects count once, because Kubernetes may restart a pod of the stock install, which then starts a second Dask cluster.

@@ -62,9 +62,9 @@ const INTERVAL = SHORT.interval.toSeconds();
 export const PATIENCE = 600;
 
 /**
- * By how many passes nothing may be left: one adds to a delay what has passed since the one before, and the first of a process nothing;
- * of three, after which the tests kill it, two count. Beside them, those that end the run and delete its Job, and what
- * a claim of one that was killed takes.
+ * By how many passes nothing may be left: one adds to a delay what has passed since the one before, and the first of a process nothing.
+ * Of four, after which a test kills it, two count, because the last one is cut short. Beside them, those that end the run and delete its Job,
+ * and what a claim of one that was killed takes.
  */
 export const boundOf = (grace: number) => Math.ceil((grace / INTERVAL) * 2) + 12;
 
