@@ -231,7 +231,8 @@ onNode('docs/faults.md has these rows', () => {
 | --- | --- | --- | --- |
 ${rows.map(line).join('\n')}
 
-Cut off everything, a process cannot be told from one that is gone. The last row of those is the only one in which two processes of one run overlap.`,
+A process that is cut off everything cannot be told from one that is gone. \`RUN_AGAIN\` then starts a second one while the first goes on. In no
+other row do two processes of one flow run overlap.`,
   );
   return Promise.resolve();
 });
