@@ -240,6 +240,9 @@ class History:
         pods = self.world.pods_of(job)
         return not pods or any(pod["status"]["phase"] == "Pending" for pod in pods)
 
+    def created(self, job):
+        return job["metadata"]["creationTimestamp"], job["metadata"]["uid"]
+
     def is_held(self, job):
         pods = self.world.pods_of(job)
         return job["spec"].get("suspend") or any(self.gated(pod) or self.at_init(pod) == "running" for pod in pods)
@@ -1039,7 +1042,10 @@ class History:
             return None
         if run["state"] == "Cancelling":
             return RULES.cancelling_runs
-        if any(self.may_start(job) for job in jobs) and not any(pod["status"]["phase"] == "Running" for pod in pods):
+        starting = [job for job in jobs if self.may_start(job)]
+        # The pod of an earlier Job may run on beside it, without its flow.
+        latest = max(jobs, key=lambda job: (not job["status"].get("conditions"), self.created(job)), default=None)
+        if starting and (latest in starting or not any(pod["status"]["phase"] == "Running" for pod in pods)):
             return RULES.unstartable_jobs * (2 if any(map(self.is_pulled, pods)) else 1)
         tasks = run["tasks"]
         least = ZOMBIE_KILLER if any(task["state"] == "Running" and task["may_retry"] for task in tasks) else 0
