@@ -205,4 +205,13 @@ describe('where a cluster cannot run', () => {
     expect(stderr).toMatch(/^cluster: cannot run here: .*(Go 1\.26|root|Linux).*/);
     expect(code).toBe(EX_UNAVAILABLE);
   });
+
+  test('neither do the tests, with the same code', async () => {
+    const env = { PATH: '', CDK8S_PREFECT_CACHE: join(tmpdir(), 'never-made') };
+    const root = join(__dirname, '../..');
+    const jest = [require.resolve('jest/bin/jest'), '--config', join(root, 'jest.cluster.config.js'), 'gitops'];
+    const { code, stderr } = await outcomeOf(process.execPath, jest, { env, cwd: root });
+    expect(stderr).toMatch(/The cluster tests were NOT RUN: .*(Go 1\.26|root|Linux)/);
+    expect(code).toBe(EX_UNAVAILABLE);
+  });
 });

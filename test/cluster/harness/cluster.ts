@@ -135,7 +135,7 @@ export class Cluster extends Kubectl {
     if (this.hasNode) return;
     this.hasNode = true;
     // Other files may have it until then.
-    beforeAll(() => node.start(), 3_600_000);
+    beforeAll(() => node.start(), 7_200_000);
     afterAll(() => node.end(), 600_000);
   }
 

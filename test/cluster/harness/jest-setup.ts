@@ -4,10 +4,12 @@ import { resolve } from 'node:path';
 import { type ApiProxy, startApiProxy } from './api-proxy';
 import { ApiServer, runLabelKey } from './api-server';
 import { type Environment, type Offer, setEnvironment } from './environment';
+import { eventually } from './eventually';
 import { Kubectl } from './kubectl';
 import { down, up } from './own';
 import { adminKubeconfig, auditLog, bare, hostAddress, kubectlCache, logDir, oldest } from './own/layout';
 import { tryAcquire } from './own/lock';
+import { prepareMachine } from './own/machine';
 import { identityOf, isAlive } from './own/processes';
 import { EX_UNAVAILABLE, outcomeOf, Unavailable } from './run';
 import { endAbandonedNode, secondNodeLock } from './second-node';
@@ -30,6 +32,7 @@ export default async function setup(): Promise<void> {
 }
 
 async function useOwn(): Promise<Environment> {
+  await prepareMachine();
   const before = new Set(await tracesOnMachine());
   const { kubectl, binaries, policyAgent, found } = await up();
   process.env.KUBECACHEDIR = kubectlCache;
@@ -66,9 +69,14 @@ async function useOwn(): Promise<Environment> {
 async function expectNoTraces(before: ReadonlySet<string>): Promise<void> {
   const release = tryAcquire(secondNodeLock);
   if (!release) return;
-  const left = (await tracesOnMachine()).filter((line) => !before.has(line));
-  release();
-  if (left.length > 0) throw new Error(`the tests have left on this machine: ${left.join('\n')}`);
+  try {
+    await eventually(async () => {
+      const left = (await tracesOnMachine()).filter((line) => !before.has(line));
+      if (left.length > 0) throw new Error(`the tests have left on this machine: ${left.join('\n')}`);
+    });
+  } finally {
+    release();
+  }
 }
 
 const offer = (path: string, missing?: string): Offer => (missing ? { missing: `the kernel refuses it: ${missing}` } : { path });

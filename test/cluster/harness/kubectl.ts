@@ -1,5 +1,5 @@
 import type { KubeObject } from './api-server';
-import { type Outcome, outcomeOf, run } from './run';
+import { type Outcome, outcomeOf, type RunOptions, run } from './run';
 
 /** Objects, or the YAML that a synth has written. */
 export type Manifests = string | readonly KubeObject[];
@@ -21,8 +21,8 @@ export class Kubectl {
     return run(this.command, this.inNamespace(args), { env: this.env, input });
   }
 
-  outcome(args: readonly string[], input?: string): Promise<Outcome> {
-    return outcomeOf(this.command, this.inNamespace(args), { env: this.env, input });
+  outcome(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    return outcomeOf(this.command, this.inNamespace(args), { env: this.env, ...options });
   }
 
   /** `kubectl apply`, strict about fields as it is by default. Gives what it printed. */
@@ -32,7 +32,7 @@ export class Kubectl {
 
   /** `kubectl diff`: what applying would change; empty if nothing. */
   async diff(manifests: Manifests): Promise<string> {
-    const { code, stdout, stderr } = await this.outcome(['diff', '--filename', '-'], textOf(manifests));
+    const { code, stdout, stderr } = await this.outcome(['diff', '--filename', '-'], { input: textOf(manifests) });
     // kubectl: 0 without differences, 1 with, more on an error.
     if (code === 0 || (code === 1 && stdout)) return stdout;
     throw new Error(`kubectl diff ended with ${code}: ${stderr}`);

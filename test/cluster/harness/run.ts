@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
+  /** Gets what the program says of errors, when it says it. */
+  readonly onStderr?: (text: string) => void;
 }
 
 export interface Outcome {
@@ -29,6 +31,7 @@ export function outcomeOf(command: string, args: readonly string[], options: Run
     });
     child.stderr.setEncoding('utf8').on('data', (text) => {
       stderr += text;
+      options.onStderr?.(text);
     });
     child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
     // A program may end before it has read its input; its exit code then says why, not the broken pipe.

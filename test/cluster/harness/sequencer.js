@@ -1,11 +1,11 @@
 const { readFileSync } = require('node:fs');
 const Sequencer = require('@jest/test-sequencer').default;
 
-/** Files that take turns are kept apart in the order, so that no two workers wait for the turn of a third one. */
+/** Files that take turns, or share the second node, are kept apart in the order, so that few workers wait for another one. */
 module.exports = class extends Sequencer {
   sort(tests) {
     const sorted = super.sort(tests);
-    const takesTurns = ({ path }) => readFileSync(path, 'utf8').includes('.takesTurns()');
+    const takesTurns = ({ path }) => /\.takesTurns\(\)|testWith\('(secondNode|networkPolicies)'/.test(readFileSync(path, 'utf8'));
     const turns = sorted.filter(takesTurns);
     const others = sorted.filter((test) => !takesTurns(test));
     const apart = Math.ceil(others.length / Math.max(1, turns.length));

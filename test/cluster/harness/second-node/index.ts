@@ -5,12 +5,15 @@ import { Kubectl } from '../kubectl';
 import { apiServerUrl, logDir, secondNode as node } from '../own/layout';
 import { acquire, tryAcquire } from '../own/lock';
 import { offerDisk } from '../own/node';
-import { type Outcome, run } from '../run';
+import { type Outcome, type RunOptions, run } from '../run';
 import { cable, cut, type Programs, powerOff, powerOn, removeSecondNode, taint } from './life';
 import { processesOfNode } from './traces';
 
 /** The lock of the second node: one file of tests at a time has it. */
 export const secondNodeLock = 'second-node';
+
+/** "destroy" is not in every nft; a table that is declared first can always be deleted. */
+const noCut = `table inet ${cut} {}\ndelete table inet ${cut}\n`;
 
 /** The node that some tests have beside the first, and what happens to it. */
 export class SecondNode {
@@ -39,8 +42,11 @@ export class SecondNode {
   /** Ends the node without a trace, for others to start. */
   async end(): Promise<void> {
     if (!this.release) return;
-    await this.remove();
-    this.release();
+    try {
+      await this.remove();
+    } finally {
+      this.release();
+    }
   }
 
   /** Ends the node without a trace, whoever started it. */
@@ -83,8 +89,8 @@ export class SecondNode {
   }
 
   /** `kubectl drain`, to its end. */
-  drain(...options: readonly string[]): Promise<Outcome> {
-    return this.kubectl.outcome(['drain', node.name, '--ignore-daemonsets', '--delete-emptydir-data', ...options]);
+  drain(flags: readonly string[] = [], options: RunOptions = {}): Promise<Outcome> {
+    return this.kubectl.outcome(['drain', node.name, '--ignore-daemonsets', '--delete-emptydir-data', ...flags], options);
   }
 
   async uncordon(): Promise<void> {
@@ -96,8 +102,8 @@ export class SecondNode {
     const { port } = new URL(apiServerUrl);
     const [incoming, outgoing] = from === 'everything' ? ['', ''] : [`tcp dport ${port}`, `tcp sport ${port}`];
     const toKubelet = from === 'everything' ? '' : `oifname "${cable}" tcp dport 10250 drop;`;
-    await this.heal();
-    const rules = `table inet ${cut} {
+    // In one transaction with the end of a cut before: not a packet passes between the two.
+    const rules = `${noCut}table inet ${cut} {
       chain incoming { type filter hook prerouting priority -300; iifname "${cable}" ${incoming} drop; }
       chain outgoing { type filter hook output priority -300; oifname "${cable}" ${outgoing} drop; ${toKubelet} }
       chain through { type filter hook forward priority -300; oifname "${cable}" ${outgoing} drop; }
@@ -107,8 +113,7 @@ export class SecondNode {
 
   /** Ends the cut, if there is one. */
   async heal(): Promise<void> {
-    // "destroy" is not in every nft; a table that is declared first can always be deleted.
-    await run('nft', ['--file', '-'], { input: `table inet ${cut} {}\ndelete table inet ${cut}\n` });
+    await run('nft', ['--file', '-'], { input: noCut });
   }
 
   /** The flow runs of which a process is alive on the node, whatever the API server knows. */

@@ -47,7 +47,10 @@ export async function tracesOnMachine(): Promise<string[]> {
     ...[...addresses, ...links.map((line) => line.split(/[ @]/, 2).join(' '))].filter((line) => !/ veth[0-9a-f]{8}\b/.test(line)),
     ...routes.filter((line) => !/ dev veth[0-9a-f]{8} /.test(line)),
     ...(await lines('nftables', 'nft', 'list', 'tables')),
-    ...(await lines('cgroup', 'find', '/sys/fs/cgroup', '-maxdepth', '2', '-type', 'd')).filter((line) => !line.includes('/kubepods')),
+    ...(await lines('cgroup', 'find', '/sys/fs/cgroup', '-maxdepth', '2', '-type', 'd')).filter(
+      // Services of the machine come and go too.
+      (line) => !/\/kubepods|\.(service|scope|slice)$/.test(line),
+    ),
   ].sort();
 }
 
@@ -69,5 +72,5 @@ export async function whyNo(thing: 'secondNode' | 'networkPolicies'): Promise<st
     '-c',
     script,
   ]);
-  return code === 0 ? undefined : stderr.trim().split('\n').join('; ');
+  return code === 0 ? undefined : stderr.trim().split('\n').join('; ') || `unshare ended with ${code}`;
 }
