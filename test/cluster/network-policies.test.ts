@@ -1,4 +1,4 @@
-// What the NetworkPolicies say, where they are enforced. Each connection that is blocked is made once more without the policy.
+// What the NetworkPolicies say, where they are enforced. Each connection that is blocked is made once more without the policies.
 import { createServer, type Socket } from 'node:net';
 import { DaskDeployMode, TaintEffect } from '../../lib';
 import { DaskRun, Teams } from './dask';
@@ -57,6 +57,9 @@ except socket.timeout:
   return stdout.trim() === 'open';
 }
 
+/** Lets something in a pod listen. */
+const serve = (ns: Namespace, pod: string) => ns.exec(pod, ['sh', '-c', `python3 -m http.server ${SERVER} > /dev/null 2>&1 &`]);
+
 /** Waits until it is so: the agent of the policies follows the API server. */
 const untilReached = (ns: Namespace, pod: string, address: string, port: number) =>
   ns.eventually(async () => expect(await reaches(ns, pod, address, port)).toBe(true));
@@ -76,7 +79,7 @@ onNode("nothing reaches the agent, and the sweeper's metrics only their scraper"
   const agentPod = await team.agentPod();
   const agent = agentPod.status.podIP;
   // It listens to nobody, so something else does in its pod.
-  await home.exec(agentPod.metadata.name as string, ['sh', '-c', `python3 -m http.server ${SERVER} > /dev/null 2>&1 &`]);
+  await serve(home, agentPod.metadata.name as string);
   const [{ status }] = (await home.list('pods', 'app=flow-run-sweeper')) as [KubeObject];
 
   await untilReached(scraper, scraping, status.podIP, METRICS);
@@ -88,7 +91,9 @@ onNode("nothing reaches the agent, and the sweeper's metrics only their scraper"
 
   await home.kubectl(['delete', 'networkpolicies', '--all']);
   await untilReached(home, inside, agent, SERVER);
+  await untilReached(scraper, scraping, agent, SERVER);
   await untilReached(home, inside, status.podIP, METRICS);
+  await untilReached(flows, of, status.podIP, METRICS);
 });
 
 onNode('a Dask scheduler is reached by its flow and its workers, and by no pod of another team', async () => {
@@ -108,6 +113,7 @@ onNode('a Dask scheduler is reached by its flow and its workers, and by no pod o
 
   await team.flows.kubectl(['delete', 'networkpolicies', '--all']);
   await untilReached(other, elsewhere, pod.status.podIP, SCHEDULER);
+  await untilReached(team.flows, beside, pod.status.podIP, SCHEDULER);
   await run.deleteJob();
 });
 
@@ -125,6 +131,7 @@ onNode('with egress rules, agent and sweeper do their work and reach nothing els
   ]);
   const beside = await neighbour(flows);
   const { podIP } = (await flows.get('pod', beside)).status;
+  await serve(flows, beside);
   const run = team.schedule('quick');
   await team.ended(run, 'Success');
 
@@ -134,8 +141,11 @@ onNode('with egress rules, agent and sweeper do their work and reach nothing els
   for (const pod of [agent, sweeper?.metadata.name as string]) {
     await untilReached(home, pod, cluster.hostAddress, 6443);
     expect(await reaches(home, pod, cluster.hostAddress, port)).toBe(false);
-    expect(await reaches(home, pod, podIP, 80)).toBe(false);
+    expect(await reaches(home, pod, podIP, SERVER)).toBe(false);
   }
   await home.kubectl(['delete', 'networkpolicies', '--all']);
-  for (const pod of [agent, sweeper?.metadata.name as string]) await untilReached(home, pod, cluster.hostAddress, port);
+  for (const pod of [agent, sweeper?.metadata.name as string]) {
+    await untilReached(home, pod, cluster.hostAddress, port);
+    await untilReached(home, pod, podIP, SERVER);
+  }
 });
