@@ -20,10 +20,12 @@ const tolerations: Toleration[] = [
 ];
 export const onSecondNode = { affinity, tolerations };
 
-const GRACE_SECONDS = 5;
+export const GRACE_SECONDS = 5;
+
+const neverReady = { readinessProbe: { exec: { command: ['false'] } } };
 
 /** The same for the stock install, whose flows bring a Job template. */
-const stockTemplate: Json = {
+const stockTemplate = (container: Json): Json => ({
   apiVersion: 'batch/v1',
   kind: 'Job',
   metadata: {},
@@ -35,11 +37,11 @@ const stockTemplate: Json = {
         tolerations: [taint, ...lost.map((key) => ({ key, operator: 'Exists', effect: TaintEffect.NO_EXECUTE, tolerationSeconds: 3 }))],
         terminationGracePeriodSeconds: GRACE_SECONDS,
         restartPolicy: 'Never',
-        containers: [{ name: 'flow' }],
+        containers: [{ name: 'flow', ...container }],
       },
     },
   },
-};
+});
 
 /** Without heartbeats, or with many. */
 const beats = (heartbeat: boolean): Record<string, string> =>
@@ -67,8 +69,14 @@ export class Installs {
     return this.sites.get(name) as Site;
   }
 
-  schedule(name: InstallName, flow: string, request: Partial<RunRequest> = {}, env: Record<string, string> = {}): string {
-    const template = name === 'stock' ? { job_template: stockTemplate } : {};
+  schedule(
+    name: InstallName,
+    flow: string,
+    request: Partial<RunRequest> = {},
+    env: Record<string, string> = {},
+    container: Json = {},
+  ): string {
+    const template = name === 'stock' ? { job_template: stockTemplate(container) } : {};
     const runConfig = { type: 'KubernetesRun', labels: [], __version__: '1.4.1', env, ...template };
     return this.of(name).prefect.schedule(flow, { ...request, runConfig });
   }
@@ -83,6 +91,14 @@ export class Installs {
     return run;
   }
 
+  /** The same of the stock install, whose pod is never ready. */
+  async unreadyStock(gate: Gate): Promise<string> {
+    const run = this.schedule('stock', 'slow', { parameters: { seconds: 0, gate: gate.url } }, beats(false), neverReady);
+    await podAtWork(this.of('stock'), run);
+    expect((await podOf(this.of('stock'), run)).spec.nodeName).toBe(this.cluster.secondNode.name);
+    return run;
+  }
+
   /** A run whose pod is on the second node and never ready. It sends no heartbeats. */
   async unready(policy: EvictionPolicy): Promise<string> {
     const site = this.of(policy);
@@ -91,7 +107,7 @@ export class Installs {
     const job = this.agents.get(policy)?.effectiveJob({ id: run }) as Json;
     job.metadata.name = `prefect-job-${run.slice(0, 8)}`;
     const [container] = job.spec.template.spec.containers;
-    Object.assign(container, { command: ['sleep', '3600'], args: [], readinessProbe: { exec: { command: ['false'] } } });
+    Object.assign(container, { command: ['sleep', '3600'], args: [], ...neverReady });
     prefect.server.setState(run, 'Submitted');
     await flows.apply([job]);
     // A run that is Running before its Job is seen may run elsewhere.
@@ -103,6 +119,14 @@ export class Installs {
       expect([spec.nodeName, status.phase]).toEqual([this.cluster.secondNode.name, 'Running']);
     });
     return run;
+  }
+
+  /** The nodes of the pods of our agents and sweepers. */
+  async nodesOfControllers(): Promise<string[]> {
+    const lists = POLICIES.flatMap((policy) =>
+      ['prefect-agent', 'flow-run-sweeper'].map((app) => this.of(policy).home.list('pods', `app=${app}`)),
+    );
+    return (await Promise.all(lists)).flat().map(({ spec }) => spec.nodeName);
   }
 
   /** How often a run has started. */

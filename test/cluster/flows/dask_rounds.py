@@ -2,7 +2,7 @@
 
 Its pod's variables say which cluster: DASK_WORKERS how many workers, DASK_TEMPLATE what their pods are made from, or `adapt`, or
 `local` for none at all. The parameter `seconds` is how long each task of the second round takes; with the parameter `gate` it goes on
-after that until this URL answers.
+after that until this URL answers 200.
 """
 
 import os

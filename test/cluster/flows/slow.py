@@ -1,6 +1,6 @@
 """A flow that takes its time: as many seconds as the parameter `seconds` says, or the variable SLOW_SECONDS of its pod.
 
-With the parameter `gate` it goes on after that until this URL answers.
+With the parameter `gate` it goes on after that until this URL answers 200.
 """
 
 import os
