@@ -4,6 +4,7 @@ import { FAULTS, suffer } from './faults';
 import { Gate } from './gate';
 import { Cluster } from './harness/cluster';
 import { API_KEY } from './prefect';
+import { requestsOf } from './rights';
 import { boundOf, isClean, type Outcome, ourInstall, outcomeOf, PATIENCE, type Site, stockInstall, untilClean } from './site';
 import { killSweeper } from './sweeper';
 import { Team } from './team';
@@ -16,14 +17,23 @@ afterAll(async () => {
   await Promise.all(servers.map((server) => server.stop()));
 });
 
-/** How long nothing has changed, in seconds, when the leftovers of a stock install are counted: nothing removes them. */
-const SETTLED = 200;
+/**
+ * How many lists of Jobs the agent of a stock install has asked for without any change, when its leftovers are counted. It looks at its Jobs
+ * once a minute, 20 at a time, so these are two looks at least.
+ */
+const LISTS = 4;
 
 /** After so many passes the sweeper is killed. */
 const PASSES = 4;
 
+/** A stock install, and how many lists of Jobs its agent has asked for. */
+interface StockSite extends Site {
+  readonly lists: () => Promise<number>;
+}
+
 /** What the CLI installs, with what dask-kubernetes' documentation tells to grant. */
-async function stockWithDask(): Promise<Site> {
+async function stockWithDask(): Promise<StockSite> {
+  const mark = await cluster.auditLog.mark();
   const site = await stockInstall(cluster);
   servers.push(site.prefect);
   const apiGroup = 'rbac.authorization.k8s.io';
@@ -46,7 +56,11 @@ async function stockWithDask(): Promise<Site> {
       subjects: [{ kind: 'ServiceAccount', name: 'default' }],
     },
   ]);
-  return site;
+  const lists = async () => {
+    const requests = await requestsOf(cluster, mark, site.home.name, 'default');
+    return requests.filter(({ verb, resource }) => verb === 'list' && resource === 'jobs').length;
+  };
+  return { ...site, lists };
 }
 
 /** Flows that run until the gate is open, a quarter of them on Dask. */
@@ -70,12 +84,12 @@ function describeOutcome(outcome: Outcome): string {
   return ['Success', 'Failed', 'Cancelled'].includes(state) ? `${left}; the run is ${state}` : `${left}; the run stays ${state}`;
 }
 
-async function untilSettled(site: Site, run: string): Promise<Outcome> {
-  for (let last = '', since = Date.now(); ; await sleep(3_000)) {
+async function untilSettled(site: StockSite, run: string): Promise<Outcome> {
+  for (let last = '', since = 0; ; await sleep(3_000)) {
     const outcome = await outcomeOf(site, run);
-    const now = describeOutcome(outcome);
-    if (now === last && Date.now() - since > SETTLED * 1000) return outcome;
-    if (now !== last) since = Date.now();
+    const [now, lists] = [describeOutcome(outcome), await site.lists()];
+    if (now === last && lists >= since + LISTS) return outcome;
+    if (now !== last) since = lists;
     last = now;
   }
 }
@@ -89,7 +103,7 @@ function table(stock: Outcome[], ours: Outcome[]): string {
   return `\`npm run test:cluster -- test/cluster/faults.test.ts\` measures this table in one run on a real cluster, with both installs side by side.
 
 - The stock install is the output of \`prefect agent kubernetes install\` of Prefect 1.4.1. The column shows what is left when
-  nothing has changed for ${SETTLED} seconds.
+  nothing has changed while its agent looked at its Jobs twice at least.
 - "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper after every fourth pass. The column
   shows what is left after as many passes as the delay of the rule allows.
 - Meanwhile 20 healthy flows run, 5 of them on Dask. All of them succeed when the last fault is over.
