@@ -5,7 +5,7 @@ import { Gate } from './gate';
 import type { KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
 import { eventually } from './harness/eventually';
-import { afterPasses, GRACE, isClean, type Outcome, outcomeOf, PATIENCE, passesFor, podOf, type Site, untilClean } from './site';
+import { afterPasses, GRACE, isClean, ONCE, type Outcome, outcomeOf, PATIENCE, passesFor, podOf, type Site, untilClean } from './site';
 import { GRACE_SECONDS, type InstallName, Installs, onSecondNode } from './two-nodes';
 
 jest.setTimeout(3_600_000);
@@ -39,9 +39,6 @@ afterEach(async () => {
   await cluster.secondNode.heal();
   await cluster.secondNode.uncordon();
 });
-
-/** The states of a flow run that starts once and succeeds. */
-const ONCE = ['Scheduled', 'Submitted', 'Running', 'Success'];
 
 const cordoned = () =>
   eventually(async () => expect((await cluster.get('node', cluster.secondNode.name)).spec.unschedulable).toBe(true), patient);

@@ -132,6 +132,9 @@ export async function outcomeOf({ prefect, flows }: Site, run: string): Promise<
   return { objects: objects.flat(), state: prefect.server.run(run).state };
 }
 
+/** The states of a flow run that starts once and succeeds. */
+export const ONCE = ['Scheduled', 'Submitted', 'Running', 'Success'];
+
 const FINISHED = ['Success', 'Failed', 'Cancelled'];
 
 export const isClean = ({ objects, state }: Outcome) => objects.length === 0 && FINISHED.includes(state);

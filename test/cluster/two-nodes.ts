@@ -82,9 +82,9 @@ export class Installs {
   }
 
   /** Schedules a flow that lasts until the gate is open, and waits until it is at work on the second node, and known to be alive. */
-  async atWork(name: InstallName, gate: Gate, heartbeat = true): Promise<string> {
+  async atWork(name: InstallName, gate: Gate, heartbeat = true, container: Json = {}): Promise<string> {
     const site = this.of(name);
-    const run = this.schedule(name, 'slow', { parameters: { seconds: 0, gate: gate.url } }, beats(heartbeat));
+    const run = this.schedule(name, 'slow', { parameters: { seconds: 0, gate: gate.url } }, beats(heartbeat), container);
     await podAtWork(site, run);
     expect((await podOf(site, run)).spec.nodeName).toBe(this.cluster.secondNode.name);
     if (heartbeat) await seenAlive(site, run);
@@ -92,11 +92,8 @@ export class Installs {
   }
 
   /** The same of the stock install, whose pod is never ready. */
-  async unreadyStock(gate: Gate): Promise<string> {
-    const run = this.schedule('stock', 'slow', { parameters: { seconds: 0, gate: gate.url } }, beats(false), neverReady);
-    await podAtWork(this.of('stock'), run);
-    expect((await podOf(this.of('stock'), run)).spec.nodeName).toBe(this.cluster.secondNode.name);
-    return run;
+  unreadyStock(gate: Gate): Promise<string> {
+    return this.atWork('stock', gate, false, neverReady);
   }
 
   /** A run whose pod is on the second node and never ready. It sends no heartbeats. */
