@@ -1,8 +1,10 @@
 // The harness' own proof: what the other cluster tests rely on is so.
+import { appendFileSync, mkdtempSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KubeObject } from './harness/api-server';
+import { AuditLog } from './harness/audit-log';
 import { Cluster } from './harness/cluster';
 import { eventually } from './harness/eventually';
 import type { Namespace } from './harness/namespace';
@@ -141,6 +143,25 @@ describe('the API server', () => {
     const admissions = await cluster.api.dryRun(pods, { namespace: ns.name });
     expect(admissions.filter(({ admitted }) => !admitted)).toEqual([]);
     expect(admissions.map(({ stored }) => stored?.metadata.name)).toEqual(pods.map(({ metadata }) => metadata.name));
+  });
+
+  test('a request is read once its line is whole, by marks within a line too', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'audit-')), 'audit.log');
+    const lineOf = (user: string) => `${JSON.stringify({ user: { username: user }, objectRef: { resource: 'pods' } })}\n`;
+    const write = (text: string) => appendFileSync(file, text);
+    const log = new AuditLog(file);
+    const usersSince = async (mark: number) => (await log.since(mark)).map(({ user }) => user);
+    write(lineOf('before') + lineOf('at the mark').slice(0, 30));
+    const first = await log.mark();
+    write(lineOf('at the mark').slice(30) + lineOf('after') + lineOf('late').slice(0, 30));
+    expect(await usersSince(first)).toEqual(['after']);
+    const second = await log.mark();
+    write(lineOf('late').slice(30) + lineOf('last'));
+    expect(await Promise.all([first, second, first].map(usersSince))).toEqual([
+      ['after', 'late', 'last'],
+      ['last'],
+      ['after', 'late', 'last'],
+    ]);
   });
 
   cluster.testWith('auditLog')('tells what a service account has asked for', async () => {

@@ -114,22 +114,42 @@ export interface Outcome {
   readonly state: string;
 }
 
-/** What there is of a flow run, its Dask clusters included, in whose names is that of its Job. */
+/** What there is of a flow run, its Dask clusters included, in whose names is that of its Job. A loop of looks is paced by this. */
 export async function outcomeOf({ prefect, flows }: Site, run: string): Promise<Outcome> {
-  const jobs = [...prefect.log(run).matchAll(/: Job (\S+)/g)].map(([, job]) => job);
-  const ofDask = async (kind: string) =>
-    (await flows.list(kind, 'dask.org/cluster-name')).filter(({ metadata }) =>
-      jobs.some((job) => metadata.labels?.['dask.org/cluster-name']?.startsWith(`dask-${job}-`)),
-    );
-  const ofRun = `prefect.io/flow_run_id=${run}`;
-  const objects = await Promise.all([
-    flows.list('jobs', ofRun).then((own) => own.map(() => 'Job')),
-    flows.list('pods', ofRun).then((pods) => pods.map(({ status }) => `pod ${status.phase}`)),
-    ofDask('pods').then((pods) => pods.map(({ metadata, status }) => `${metadata.labels?.['dask.org/component']} ${status.phase}`)),
-    ofDask('services').then((services) => services.map(() => 'Service')),
-    ofDask('poddisruptionbudgets').then((budgets) => budgets.map(() => 'PodDisruptionBudget')),
-  ]);
+  const { jobs, pods, services, budgets } = await nextLook(flows);
+  const ofRun = ({ metadata }: KubeObject) => metadata.labels?.['prefect.io/flow_run_id'] === run;
+  const names = [...prefect.log(run).matchAll(/: Job (\S+)/g)].map(([, job]) => job);
+  const ofDask = ({ metadata }: KubeObject) => names.some((job) => metadata.labels?.['dask.org/cluster-name']?.startsWith(`dask-${job}-`));
+  const objects = [
+    jobs.filter(ofRun).map(() => 'Job'),
+    pods.filter(ofRun).map(({ status }) => `pod ${status.phase}`),
+    pods.filter(ofDask).map(({ metadata, status }) => `${metadata.labels?.['dask.org/component']} ${status.phase}`),
+    services.filter(ofDask).map(() => 'Service'),
+    budgets.filter(ofDask).map(() => 'PodDisruptionBudget'),
+  ];
   return { objects: objects.flat(), state: prefect.server.run(run).state };
+}
+
+type Look = Record<'jobs' | 'pods' | 'services' | 'budgets', KubeObject[]>;
+
+const looks = new WeakMap<Namespace, Promise<Look>>();
+
+/** The next look at a namespace, which those share who ask for it meanwhile: 48 flow runs are looked at at once. */
+function nextLook(flows: Namespace): Promise<Look> {
+  const next = looks.get(flows) ?? sleep(3_000).then(() => look(flows));
+  looks.set(flows, next);
+  return next;
+}
+
+async function look(flows: Namespace): Promise<Look> {
+  looks.delete(flows);
+  const [jobs, pods, services, budgets] = await Promise.all([
+    flows.list('jobs'),
+    flows.list('pods'),
+    flows.list('services'),
+    flows.list('poddisruptionbudgets'),
+  ]);
+  return { jobs, pods, services, budgets };
 }
 
 /** The states of a flow run that starts once and succeeds. */
@@ -142,7 +162,7 @@ export const isClean = ({ objects, state }: Outcome) => objects.length === 0 && 
 /** Waits until nothing is left of a flow run, or for so many seconds. Says how many passes of the sweeper it took. */
 export async function untilClean(site: Site, run: string, patience: number): Promise<{ outcome: Outcome; passes: number }> {
   const before = (await site.passes?.()) ?? 0;
-  for (const start = Date.now(); ; await sleep(3_000)) {
+  for (const start = Date.now(); ; ) {
     const outcome = await outcomeOf(site, run);
     const passes = ((await site.passes?.()) ?? 0) - before;
     if (isClean(outcome) || Date.now() - start > patience * 1000) return { outcome, passes };

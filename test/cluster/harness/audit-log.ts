@@ -14,24 +14,49 @@ export interface AuditEvent {
   readonly code: number;
 }
 
+/** Reads each line once, however often it is asked: tests poll, and the log of a whole run has tens of megabytes. */
 export class AuditLog {
+  private readonly events: { readonly at: number; readonly event: AuditEvent }[] = [];
+  /** Nothing before is read. A line that is being written then starts before it. */
+  private firstMark: number | undefined;
+  private position = 0;
+  private reading: Promise<void> = Promise.resolve();
+
   constructor(private readonly file: string) {}
 
   /** Now, to be given to `since`. */
   async mark(): Promise<number> {
-    return (await stat(this.file)).size;
+    const { size } = await stat(this.file);
+    if (this.firstMark === undefined) {
+      this.firstMark = size;
+      this.position = Math.max(0, size - 1);
+    }
+    return size;
   }
 
-  /** The requests after a mark. Only that part of the log is read. */
+  /** The requests after a mark. */
   async since(mark: number): Promise<AuditEvent[]> {
+    const read = this.reading.then(() => this.readOn());
+    // One that fails is not to fail the next.
+    this.reading = read.catch(() => undefined);
+    await read;
+    return this.events.filter(({ at }) => at >= mark).map(({ event }) => event);
+  }
+
+  private async readOn(): Promise<void> {
+    const from = this.position;
     const log = await open(this.file);
     try {
-      const length = Math.max(0, (await log.stat()).size - mark);
-      const { buffer } = await log.read({ buffer: Buffer.alloc(length), position: mark });
-      const text = buffer.toString('utf8');
+      const length = Math.max(0, (await log.stat()).size - from);
+      const { buffer, bytesRead } = await log.read({ buffer: Buffer.alloc(length), position: from });
       // The last line may be in the middle of being written.
-      const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-      return lines.filter(Boolean).map(parse);
+      let start = 0;
+      for (let end = buffer.indexOf('\n'); end !== -1 && end < bytesRead; end = buffer.indexOf('\n', start)) {
+        const at = from + start;
+        if (at >= (this.firstMark ?? 0)) this.events.push({ at, event: parse(buffer.toString('utf8', start, end)) });
+        start = end + 1;
+      }
+      this.position = from + start;
     } finally {
       await log.close();
     }

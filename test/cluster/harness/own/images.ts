@@ -66,11 +66,20 @@ export function startRegistry(binaries: Binaries): Promise<void> {
   return untilReady('registry', () => answers(`http://${registryAddress}/v2/`));
 }
 
+/** The variables of the official images, and fewer looks of Dask at itself: an idle cluster of two pods takes a tenth of a core with its defaults. */
+const variables = [
+  'LC_ALL=C.UTF-8',
+  'LANG=C.UTF-8',
+  'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  'DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL=500ms',
+  'DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False',
+];
+
 /** Puts the images into the registry, and from there into containerd, unless just these are there already. */
 export async function publishImages(binaries: Binaries, prefectLayers: readonly string[]): Promise<void> {
   const flowsOf = ({ flows }: PrefectImage) => readdirSync(join(testDir, flows)).filter((name) => name.endsWith('.py'));
   const flows = prefectImages.flatMap((image) => flowsOf(image).map((name) => join(testDir, image.flows, name)));
-  const content = `${prefectLayers.join(' ')} ${binaries.pause} ${hashOf(flows)}`;
+  const content = `${prefectLayers.join(' ')} ${binaries.pause} ${hashOf(flows)} ${variables.join(' ')}`;
   const published = join(runDir, 'published');
   if (existsSync(published) && readFileSync(published, 'utf8') === content) return;
 
@@ -88,7 +97,6 @@ export async function publishImages(binaries: Binaries, prefectLayers: readonly 
   await crane('mutate', pause, ...platform, '--entrypoint', '/pause');
 
   const prefect = `${registryAddress}/prefecthq/prefect`;
-  const variables = ['LC_ALL=C.UTF-8', 'LANG=C.UTF-8', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'];
   const config = [...variables.flatMap((variable) => ['--env', variable]), '--entrypoint', 'tini,-g,--,entrypoint.sh'];
   for (const [i, image] of prefectImages.entries()) {
     const base = `${registryAddress}/base:${image.requirements}`;
