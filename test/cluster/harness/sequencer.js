@@ -22,6 +22,11 @@ const WAITS = { turn: /\.takesTurns\(\)/, node: /testWith\('(secondNode|networkP
 
 /** Plays through which worker is free when, so that those who wait for others start early and one after the other, and the rest longest first. */
 module.exports = class extends Sequencer {
+  constructor(options) {
+    super(options);
+    this.maxWorkers = options.globalConfig.maxWorkers;
+  }
+
   sort(tests) {
     const left = super.sort(tests).map((test) => {
       const text = readFileSync(test.path, 'utf8');
@@ -29,7 +34,7 @@ module.exports = class extends Sequencer {
       return { test, waits, minutes: MINUTES[basename(test.path, '.test.ts')] ?? 3 };
     });
     left.sort((a, b) => Number(!a.waits) - Number(!b.waits) || b.minutes - a.minutes);
-    const workers = [0, 0, 0, 0];
+    const workers = Array(this.maxWorkers).fill(0);
     const free = { turn: 0, node: 0 };
     const order = [];
     while (left.length > 0) {
