@@ -104,7 +104,7 @@ export class DaskRun {
 
   /** A run of which a worker is at work, for longer than any test. */
   static async atWork(team: Team, template: Template, options: DaskRunOptions = {}): Promise<DaskRun> {
-    const run = DaskRun.schedule(team, template, { seconds: 600, ...options });
+    const run = DaskRun.schedule(team, template, { seconds: 7200, ...options });
     await team.flows.eventually(() => run.expectWork());
     return run;
   }

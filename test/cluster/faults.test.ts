@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdSection } from './fault-page';
 import { FAULTS, suffer } from './faults';
@@ -5,7 +6,19 @@ import { Gate } from './gate';
 import { Cluster } from './harness/cluster';
 import { API_KEY } from './prefect';
 import { requestsOf } from './rights';
-import { boundOf, isClean, ONCE, type Outcome, ourInstall, outcomeOf, PATIENCE, type Site, stockInstall, untilClean } from './site';
+import {
+  boundOf,
+  isClean,
+  ONCE,
+  type Outcome,
+  ourInstall,
+  outcomeOf,
+  PATIENCE,
+  podAtWork,
+  type Site,
+  stockInstall,
+  untilClean,
+} from './site';
 import { killSweeper } from './sweeper';
 import { Team } from './team';
 
@@ -63,15 +76,17 @@ async function stockWithDask(): Promise<StockSite> {
   return { ...site, lists };
 }
 
-/** Flows that run until the gate is open, a quarter of them on Dask. */
-function scheduleHealthy({ prefect }: Site, gate: string): string[] {
+/** The healthy flows, a quarter of them on Dask. */
+const FLOWS = Array.from({ length: 20 }, (_, i) => (i % 4 === 0 ? 'dask_rounds' : 'slow'));
+
+/** A flow that is at work until the gate is open. */
+async function healthyAtWork(site: Site, flow: string, gate: string): Promise<string> {
   const env = { DASK_TEMPLATE: 'V1Pod', DASK_WORKERS: '1' };
   const runConfig = { type: 'KubernetesRun', labels: [], __version__: '1.4.1', env };
-  return Array.from({ length: 20 }, (_, i) =>
-    i % 4 === 0
-      ? prefect.schedule('dask_rounds', { parameters: { numbers: [1], gate }, runConfig })
-      : prefect.schedule('slow', { parameters: { seconds: 0, gate } }),
-  );
+  const request = flow === 'dask_rounds' ? { parameters: { numbers: [1], gate }, runConfig } : { parameters: { seconds: 0, gate } };
+  const run = site.prefect.schedule(flow, request);
+  await podAtWork(site, run);
+  return run;
 }
 
 /** A stock pod that Kubernetes starts again may start a second cluster before the agent deletes its Job, so of objects alike one counts. */
@@ -106,7 +121,7 @@ function table(stock: Outcome[], ours: Outcome[]): string {
   nothing has changed while its agent looked at its Jobs twice at least.
 - "This library" is a \`PrefectAgent\` with a \`DaskWorkerPolicy\` and a \`FlowRunSweeper\`. The test kills the sweeper after every fourth pass. The column
   shows what is left after as many passes as the delay of the rule allows.
-- Meanwhile 20 healthy flows run, 5 of them on Dask. All of them succeed when the last fault is over.
+- Meanwhile 20 healthy flows are at work, 5 of them on Dask. All of them succeed when the last fault is over.
 - Identical objects count once, because Kubernetes may restart a pod of the stock install, which then starts a second Dask cluster.
 
 | fault | stock install | this library |
@@ -115,10 +130,15 @@ ${rows.join('\n')}
 | **total left over** | **${total(stock)}** | **${total(ours)}** |`;
 }
 
-/** As Promise.all, but nothing goes on when one has failed. */
-async function all<T>(promises: Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(promises);
-  return Promise.all(promises);
+/** How many flow runs of an install are on their way at once: each starts Prefect, and so many that nothing answers in time is no fault of theirs. */
+const AT_ONCE = 8;
+
+/** As Promise.all, a few at once. When one has failed, nothing goes on after this. */
+async function all<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const settled = await Readable.from(items)
+    .map((item: T) => Promise.allSettled([work(item)]), { concurrency: AT_ONCE })
+    .toArray();
+  return Promise.all(settled.flat().map((result) => (result.status === 'rejected' ? Promise.reject(result.reason) : result.value)));
 }
 
 cluster.testWith('auditLog')('after each fault, nothing is left and no run is stuck, while healthy flows succeed', async () => {
@@ -126,7 +146,6 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
   servers.push(team);
   const [stock, ours] = await Promise.all([stockWithDask(), ourInstall(team)]);
   const gate = await Gate.start(cluster);
-  const healthy = scheduleHealthy(ours, gate.url);
   let over = false;
   const killing = (async () => {
     for (let last = 0; !over; await sleep(1_000)) {
@@ -136,10 +155,12 @@ cluster.testWith('auditLog')('after each fault, nothing is left and no run is st
       last = passes;
     }
   })();
-  const [left, ended] = await Promise.all([
-    all(FAULTS.map(async (fault) => untilSettled(stock, await suffer(stock, fault)))),
-    all(FAULTS.map(async (fault) => untilClean(ours, await suffer(ours, fault), PATIENCE))),
-  ]).finally(() => {
+  const ofOurs = async () => {
+    const healthy = await all(FLOWS, (flow) => healthyAtWork(ours, flow, gate.url));
+    return { healthy, ended: await all(FAULTS, async (fault) => untilClean(ours, await suffer(ours, fault), PATIENCE)) };
+  };
+  const ofStock = all(FAULTS, async (fault) => untilSettled(stock, await suffer(stock, fault)));
+  const [left, { healthy, ended }] = await Promise.all([ofStock, ofOurs()]).finally(() => {
     over = true;
     return killing;
   });

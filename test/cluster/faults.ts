@@ -39,7 +39,6 @@ const sleeper = (name: string, seconds: number, more: Json = {}) => ({
 
 /** Longer than any test. */
 const FOREVER = 7200;
-const endless = { parameters: { seconds: FOREVER } };
 // The name of each cluster says whose it is; its pods are made from the flow's own V1Pod, which no template reaches. They run as another
 // user than a stock flow, whose home they are sent.
 export const dask = (seconds: number) => ({
@@ -122,7 +121,7 @@ export const FAULTS: Fault[] = [
     strike: finished,
   },
   { name: 'no node has room', grace: GRACE.unstartable, flow: 'quick', request: unschedulable, strike: created },
-  { name: 'the process is killed (SIGKILL)', grace: GRACE.lost, flow: 'slow', request: endless, strike: atWork(kill('KILL')) },
+  { name: 'the process is killed (SIGKILL)', grace: GRACE.lost, flow: 'slow', strike: atWork(kill('KILL')) },
   {
     name: 'the process runs out of memory (OOM)',
     grace: GRACE.lost,
@@ -138,19 +137,17 @@ export const FAULTS: Fault[] = [
     request: ownTemplate({}, { containers: [sleeper('proxy', 3600)] }, { memory_request: '40Mi', memory_limit: '40Mi' }),
     strike: created,
   },
-  { name: 'the pod is evicted', grace: GRACE.lost, flow: 'slow', request: endless, strike: atWork((site, pod) => site.flows.evict(pod)) },
+  { name: 'the pod is evicted', grace: GRACE.lost, flow: 'slow', strike: atWork((site, pod) => site.flows.evict(pod)) },
   {
     name: 'the pod is deleted',
     grace: GRACE.lost,
     flow: 'slow',
-    request: endless,
     strike: atWork((site, pod) => site.flows.kubectl(['delete', 'pod', pod, '--wait=false'])),
   },
   {
     name: 'the Job is deleted',
     grace: GRACE.lost,
     flow: 'slow',
-    request: endless,
     strike: atWork(async (site, _pod, run) => {
       const { flows } = site;
       await seenAlive(site, run);
@@ -161,14 +158,12 @@ export const FAULTS: Fault[] = [
     name: 'the run is cancelled while it runs',
     grace: GRACE.cancelling,
     flow: 'slow',
-    request: endless,
     strike: atWork(async ({ prefect }, _pod, run) => prefect.server.cancel(run)),
   },
   {
     name: 'the run is cancelled, and its process is stuck',
     grace: GRACE.cancelling,
     flow: 'slow',
-    request: endless,
     strike: atWork(async (site, pod, run) => {
       await kill('STOP')(site, pod);
       site.prefect.server.cancel(run);
@@ -178,7 +173,6 @@ export const FAULTS: Fault[] = [
     name: 'the run is cancelled, its main process is stopped, and its heartbeat continues',
     grace: GRACE.cancelling,
     flow: 'slow',
-    request: endless,
     strike: atWork(async (site, pod, run) => {
       await site.flows.exec(pod, ['pkill', '-STOP', '-f', 'prefect execute']);
       site.prefect.server.cancel(run);
@@ -188,7 +182,6 @@ export const FAULTS: Fault[] = [
     name: 'the run is set to Cancelled while it runs',
     grace: GRACE.finished,
     flow: 'slow',
-    request: endless,
     strike: atWork(async ({ prefect }, _pod, run) => prefect.server.setState(run, 'Cancelled')),
   },
   {
@@ -199,18 +192,6 @@ export const FAULTS: Fault[] = [
     strike: async (site, run) => {
       await created(site, run);
       site.prefect.server.setState(run, 'Cancelled');
-    },
-  },
-  {
-    name: 'the agent is killed',
-    grace: GRACE.finished,
-    flow: 'slow',
-    request: { parameters: { seconds: 30 } },
-    strike: async (site, run) => {
-      await podAtWork(site, run);
-      const pod = (await agentPod(site.home)).metadata.name as string;
-      await site.home.kubectl(['delete', 'pod', pod, '--grace-period=0', '--force']);
-      await finished(site, run);
     },
   },
   { name: 'none: a flow on Dask succeeds', grace: GRACE.finished, flow: 'dask_rounds', request: dask(0), strike: finished },
@@ -227,6 +208,19 @@ export const FAULTS: Fault[] = [
     flow: 'dask_rounds',
     request: dask(FOREVER),
     strike: atWork((site, pod) => site.flows.evict(pod)),
+  },
+  // Last, when it has taken all others: a stock agent loses those that it has set to Submitted and makes no Job for.
+  {
+    name: 'the agent is killed',
+    grace: GRACE.finished,
+    flow: 'slow',
+    request: { parameters: { seconds: 30 } },
+    strike: async (site, run) => {
+      await podAtWork(site, run);
+      const pod = (await agentPod(site.home)).metadata.name as string;
+      await site.home.kubectl(['delete', 'pod', pod, '--grace-period=0', '--force']);
+      await finished(site, run);
+    },
   },
 ];
 

@@ -160,8 +160,7 @@ async function endure(name: string, team: Team, fault: Fault): Promise<void> {
   const { agent, ...install } = fault.install ?? {};
   const site = await ourInstall(team, { ...install, agent: { sweeper: true, ...agent } });
   const { prefect, flows, home } = site;
-  const hour = { parameters: { seconds: 3600 } };
-  const ill = { evicted: prefect.schedule('slow', hour), jobDeleted: prefect.schedule('slow', hour) };
+  const ill = { evicted: prefect.schedule('slow'), jobDeleted: prefect.schedule('slow') };
   await Promise.all([podAtWork(site, ill.evicted), podAtWork(site, ill.jobDeleted)]);
   await seenAlive(site, ill.jobDeleted);
   // Until Prefect is back, since its client gives up after a minute without an answer.

@@ -25,7 +25,6 @@ afterAll(async () => {
 });
 
 const nameOf = ({ metadata }: KubeObject) => metadata.name as string;
-const minutes = { parameters: { seconds: 600 } };
 const patient = { interval: 1000 };
 
 async function startTeam(): Promise<Team> {
@@ -69,11 +68,11 @@ const ownTemplate = (container: Json, job: Json = {}) => {
 onCluster('with RUN_AGAIN, only a run whose pod had to leave runs again', async () => {
   const team = await startAgain();
   const { flows, server } = team;
-  const [deletedPod, deletedJob] = [team.schedule('slow', minutes), team.schedule('slow', minutes)];
+  const [deletedPod, deletedJob] = [team.schedule('slow'), team.schedule('slow')];
   const failing = {
     oom: team.schedule('quick', kubernetesRun({ memory_request: '40Mi', memory_limit: '40Mi' })),
     exit0: team.schedule('quick', ownTemplate({ command: ['sh', '-c', 'sleep 1'] })),
-    deadline: team.schedule('slow', { ...minutes, ...ownTemplate({}, { activeDeadlineSeconds: 25 }) }),
+    deadline: team.schedule('slow', ownTemplate({}, { activeDeadlineSeconds: 25 })),
   };
   await flows.kubectl(['delete', 'pod', await podAtWork(team, deletedPod), '--wait=false']);
   await podAtWork(team, deletedJob);
@@ -96,7 +95,7 @@ onCluster('with RUN_AGAIN, only a run whose pod had to leave runs again', async 
 onCluster(`a run that is evicted ${EVICTIONS} times reaches its limit, and that is said`, async () => {
   const limit = EVICTIONS - 1;
   const team = await startAgain({ runAgainLimit: limit });
-  const run = team.schedule('slow', minutes);
+  const run = team.schedule('slow');
   for (let eviction = 1; eviction <= EVICTIONS; eviction++) {
     await team.flows.evict(await podAtWork(team, run, eviction));
     await team.flows.eventually(
@@ -114,7 +113,7 @@ onCluster('of two sweepers of a namespace one is at work; wherever it is killed,
   await createKey(other);
   // It asks every five minutes, so that the next pod of the first sweeper goes on: only that one knows how the pods ended.
   await cluster.apply(quickSweeper(other, team, { resourceName: 'other-sweeper' }, 300));
-  const runs = Array.from({ length: 2 }, () => team.schedule('slow', minutes));
+  const runs = Array.from({ length: 2 }, () => team.schedule('slow'));
   const pods = await Promise.all(runs.map((run) => podAtWork(team, run)));
   await other.eventually(
     async () => expect(await other.logs('deployment/other-sweeper')).toContain('its Lease is held by another sweeper'),
