@@ -157,8 +157,7 @@ const rows = new Map<string, string>();
 
 async function endure(name: string, team: Team, fault: Fault): Promise<void> {
   const mark = await cluster.auditLog.mark();
-  const { agent, ...install } = fault.install ?? {};
-  const site = await ourInstall(team, { ...install, agent: { sweeper: true, ...agent } });
+  const site = await ourInstall(team, fault.install);
   const { prefect, flows, home } = site;
   const ill = { evicted: prefect.schedule('slow'), jobDeleted: prefect.schedule('slow') };
   await Promise.all([podAtWork(site, ill.evicted), podAtWork(site, ill.jobDeleted)]);

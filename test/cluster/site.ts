@@ -41,7 +41,11 @@ export async function ourInstall(team: Team, { template, agent, sweeper }: Insta
   const dask = new DaskWorkerPolicy(chart, 'Dask');
   await cluster.apply(Testing.synth(chart));
   const mark = await cluster.auditLog.mark();
-  await Promise.all([team.install({ dask, ...template }, agent), installSweeper(home, team, { namespaces: [flows.name], ...sweeper })]);
+  await Promise.all([
+    // It is told of the sweeper, which is in another app.
+    team.install({ dask, ...template }, { sweeper: true, ...agent }),
+    installSweeper(home, team, { namespaces: [flows.name], ...sweeper }),
+  ]);
   return { prefect: team, home, flows, passes: passesOf(cluster, home, mark) };
 }
 
