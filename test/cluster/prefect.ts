@@ -8,6 +8,7 @@ import type { FlowRun } from '../prefect-server/store';
 import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
+import { withSmallRequests } from './small';
 
 export const API_KEY = 'key-of-the-team';
 
@@ -83,7 +84,7 @@ export async function serve(cluster: Cluster, key: string | undefined): Promise<
 export function synth(ns: Namespace, build: (chart: Chart) => void): KubeObject[] {
   const chart = new Chart(new App(), 'chart', { namespace: ns.name });
   build(chart);
-  return Testing.synth(chart);
+  return withSmallRequests(Testing.synth(chart));
 }
 
 /** Installs an agent, with its key, and waits until it has asked for flow runs. */

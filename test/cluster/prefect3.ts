@@ -13,6 +13,7 @@ import { PREFECT3_NEWEST, Prefect3Server } from '../oracle/prefect3';
 import type { KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
+import { withSmallRequests } from './small';
 
 /** Stands in the auth string: to be found in Secrets alone. */
 export const MARKER = 'marker-of-the-auth-string';
@@ -107,7 +108,7 @@ export function workerIn(prefect: Prefect3, ns: Namespace, props: WorkerProps = 
   const chart = Chart.of(baseJobTemplate);
   const workPool = new WorkPool(chart, 'Pool', { name: props.pool ?? ns.name, baseJobTemplate });
   new PrefectWorker(chart, 'Worker', { workPool, ...props.worker });
-  return Testing.synth(chart).filter(({ kind }) => kind !== 'Job');
+  return withSmallRequests(Testing.synth(chart)).filter(({ kind }) => kind !== 'Job');
 }
 
 export async function createAuth(ns: Namespace, auth = AUTH): Promise<void> {

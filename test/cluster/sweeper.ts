@@ -3,6 +3,7 @@ import { FlowRunSweeper, type FlowRunSweeperProps } from '../../lib';
 import type { KubeObject } from './harness/api-server';
 import type { Namespace } from './harness/namespace';
 import { agentReady, type Prefect } from './prefect';
+import { withSmallRequests } from './small';
 import type { Team } from './team';
 
 /** Graces that tests can wait for. */
@@ -19,7 +20,7 @@ export const SHORT = {
 export function sweeperIn(home: Namespace, prefect: Prefect, props: Partial<FlowRunSweeperProps>): KubeObject[] {
   const chart = new Chart(new App(), 'sweeper', { namespace: home.name });
   new FlowRunSweeper(chart, 'Sweeper', { api: prefect.api, ...SHORT, ...props });
-  return Testing.synth(chart);
+  return withSmallRequests(Testing.synth(chart));
 }
 
 /** A sweeper that ends lost runs after seconds. Its props allow a minute at least, which is too long to wait for so often. */

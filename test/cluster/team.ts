@@ -5,6 +5,7 @@ import type { Json, KubeObject } from './harness/api-server';
 import type { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
 import { agentPod, agentReady, createKey, Prefect, serve } from './prefect';
+import { withSmallRequests } from './small';
 
 /** A team: a Prefect API of its own, and a namespace each for its agent and its flows, which both enforce "restricted". */
 export class Team extends Prefect {
@@ -37,7 +38,7 @@ export class Team extends Prefect {
     const flowNamespace = this.flows.name;
     const jobTemplate = new FlowJobTemplate(chart, 'Jobs', { flowNamespace, ...template });
     const agent = new PrefectAgent(chart, 'Agent', { api: this.api, flowNamespace, jobTemplate, ...props });
-    await this.cluster.apply(Testing.synth(chart));
+    await this.cluster.apply(withSmallRequests(Testing.synth(chart)));
     await agentReady(this.home, agent.resourceName);
     return agent;
   }

@@ -4,15 +4,14 @@ const Sequencer = require('@jest/test-sequencer').default;
 
 /** How long files take, in minutes on 2 cores beside others, where it is not about three. It decides their order, nothing else. */
 const MINUTES = {
-  'node-faults': 24,
-  faults: 21,
+  'node-faults': 15,
   'prefect-worker-faults': 12,
-  'rough-weather': 10,
-  'installation-faults': 10,
-  'prefect-worker': 8,
-  'dask-faults': 6,
+  faults: 12,
+  'installation-faults': 7,
+  'dask-faults': 5,
   'flow-run-sweeper': 5,
-  admission: 4,
+  admission: 5,
+  'rough-weather': 5,
   dask: 4,
   // It takes five, and then the garbage collector is busy with its thousands of pods: that way it is the last that takes its turn.
   'flow-run-sweeper-scale': 2,
