@@ -1,8 +1,8 @@
-import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdSection } from './fault-page';
 import { FAULTS, suffer } from './faults';
 import { Gate } from './gate';
+import { atOnce } from './harness/at-once';
 import { Cluster } from './harness/cluster';
 import { API_KEY } from './prefect';
 import { requestsOf } from './rights';
@@ -135,9 +135,7 @@ const AT_ONCE = 8;
 
 /** As Promise.all, a few at once. When one has failed, nothing goes on after this. */
 async function all<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const settled = await Readable.from(items)
-    .map((item: T) => Promise.allSettled([work(item)]), { concurrency: AT_ONCE })
-    .toArray();
+  const settled = await atOnce(AT_ONCE, items, (item) => Promise.allSettled([work(item)]));
   return Promise.all(settled.flat().map((result) => (result.status === 'rejected' ? Promise.reject(result.reason) : result.value)));
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { App, Chart, Duration } from 'cdk8s';
 import { FlowJobTemplate, PrefectAgent } from '../../lib';
 import type { Json, KubeObject } from './harness/api-server';
+import { atOnce } from './harness/at-once';
 import { Cluster } from './harness/cluster';
 import type { Namespace } from './harness/namespace';
 import { API_KEY, createKey, Prefect } from './prefect';
@@ -20,6 +21,8 @@ const JOBS = 5_000;
 const PODS = 20_000;
 /** What the stock agent is given, a fifth. */
 const STOCK_JOBS = 1_000;
+
+const CREATED_AT_ONCE = 16;
 
 /**
  * Flow runs that run, as far as Prefect knows, and the Job that each has. They are somebody else's to manage: Kubernetes' own controller
@@ -68,7 +71,9 @@ async function createJobsAndPods(ns: Namespace, jobs: Json[]): Promise<void> {
     pods,
     created.map((job) => idlePod(job, `${job.metadata.name}-abcde`, job.spec.template.metadata.labels, job)),
   );
-  await atOnce(flowPods, (pod) => cluster.api.expect('PUT', `${pods}/${pod.metadata.name}/status`, { ...pod, status: started(pod) }));
+  await atOnce(CREATED_AT_ONCE, flowPods, (pod) =>
+    cluster.api.expect('PUT', `${pods}/${pod.metadata.name}/status`, { ...pod, status: started(pod) }),
+  );
   const workers = flowPods.flatMap((flowPod, i) => {
     const cluster = `dask-${flowPod.metadata.name}-${randomUUID().slice(0, 10)}`;
     const labels = {
@@ -83,18 +88,7 @@ async function createJobsAndPods(ns: Namespace, jobs: Json[]): Promise<void> {
 
 /** Creates objects, and gives them as they are stored. */
 async function createAll(path: string, objects: Json[]): Promise<Json[]> {
-  return (await atOnce(objects, (object) => cluster.api.expect('POST', path, object))).map(({ body }) => body);
-}
-
-/** Does something with each, some at once. */
-async function atOnce<T, R>(all: readonly T[], doWith: (one: T) => Promise<R>): Promise<R[]> {
-  const done: R[] = [];
-  const rest = all.entries();
-  const worker = async () => {
-    for (const [i, one] of rest) done[i] = await doWith(one);
-  };
-  await Promise.all(Array.from({ length: 16 }, worker));
-  return done;
+  return (await atOnce(CREATED_AT_ONCE, objects, (object) => cluster.api.expect('POST', path, object))).map(({ body }) => body);
 }
 
 /** What manage_jobs of the agent of Prefect 1.4.1 takes, in seconds: it asks about each Job alone. */

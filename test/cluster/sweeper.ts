@@ -1,9 +1,8 @@
-import { App, Chart, Duration, Testing } from 'cdk8s';
+import { Duration } from 'cdk8s';
 import { FlowRunSweeper, type FlowRunSweeperProps } from '../../lib';
 import type { KubeObject } from './harness/api-server';
 import type { Namespace } from './harness/namespace';
-import { agentReady, type Prefect } from './prefect';
-import { withSmallRequests } from './small';
+import { agentReady, type Prefect, synth } from './prefect';
 import type { Team } from './team';
 
 /** Graces that tests can wait for. */
@@ -18,9 +17,7 @@ export const SHORT = {
 
 /** The manifests of a sweeper. */
 export function sweeperIn(home: Namespace, prefect: Prefect, props: Partial<FlowRunSweeperProps>): KubeObject[] {
-  const chart = new Chart(new App(), 'sweeper', { namespace: home.name });
-  new FlowRunSweeper(chart, 'Sweeper', { api: prefect.api, ...SHORT, ...props });
-  return withSmallRequests(Testing.synth(chart));
+  return synth(home, (chart) => new FlowRunSweeper(chart, 'Sweeper', { api: prefect.api, ...SHORT, ...props }));
 }
 
 /** A sweeper that ends lost runs after seconds. Its props allow a minute at least, which is too long to wait for so often. */

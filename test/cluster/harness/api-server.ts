@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
+import { atOnce } from './at-once';
 
 // biome-ignore lint/suspicious/noExplicitAny: what a server returns is for the tests to check, not for the compiler.
 export type Json = any;
@@ -99,23 +100,12 @@ export class ApiServer {
     options: { namespace?: string; fieldValidation?: 'Strict' | 'Warn' | 'Ignore' } = {},
   ): Promise<Admission[]> {
     const query = `dryRun=All&fieldValidation=${options.fieldValidation ?? 'Strict'}`;
-    const admissions = new Array<Admission>(objects.length);
-    const rest = objects.entries();
-    const worker = async () => {
-      for (const [index, object] of rest) {
-        const { status, body, warnings } = await this.request(
-          'POST',
-          `${await this.collectionOf(object, options.namespace)}?${query}`,
-          object,
-        );
-        const admitted = status < 400;
-        admissions[index] = admitted
-          ? { object, admitted, stored: body, reason: '', warnings }
-          : { object, admitted, reason: body.message, warnings };
-      }
-    };
-    await Promise.all(Array.from({ length: concurrency }, worker));
-    return admissions;
+    return atOnce(concurrency, objects, async (object): Promise<Admission> => {
+      const path = `${await this.collectionOf(object, options.namespace)}?${query}`;
+      const { status, body, warnings } = await this.request('POST', path, object);
+      const admitted = status < 400;
+      return admitted ? { object, admitted, stored: body, reason: '', warnings } : { object, admitted, reason: body.message, warnings };
+    });
   }
 
   /** Evicts a pod, as draining its node does. */
