@@ -69,10 +69,10 @@ export class Cluster extends Kubectl {
     return new Namespace(this.environment, this.api, name);
   }
 
-  /** Deletes the namespaces made so far, without waiting: what goes on in them would slow down the tests that follow. */
-  async deleteNamespaces(): Promise<void> {
+  /** Deletes the namespaces made so far: what goes on in them would slow down the tests that follow. */
+  async deleteNamespaces({ wait = false } = {}): Promise<void> {
     const names = this.created.splice(0);
-    if (names.length > 0) await this.kubectl(['delete', 'namespaces', '--wait=false', ...names]);
+    if (names.length > 0) await this.kubectl(['delete', 'namespaces', `--wait=${wait}`, ...names]);
   }
 
   /** A namespace that is there already: what a test leaves in it, it must remove. */

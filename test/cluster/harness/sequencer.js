@@ -13,7 +13,6 @@ const MINUTES = {
   admission: 5,
   'rough-weather': 5,
   dask: 4,
-  // It takes five, and then the garbage collector is busy with its thousands of pods: that way it is the last that takes its turn.
   'flow-run-sweeper-scale': 2,
   gitops: 1,
   'rules-of': 1,
