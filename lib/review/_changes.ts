@@ -124,11 +124,8 @@ const omit = (fields: unknown, names: string[]): Fields =>
 
 function filesThatDiffer(was: Fields, is: Fields): string[] {
   return ['data', 'binaryData', 'stringData'].flatMap((field) => {
-    const [olds, news] = [was, is].map((object) => new Map(Object.entries(fieldsOf(object[field])))) as [
-      Map<string, unknown>,
-      Map<string, unknown>,
-    ];
-    return [...new Set([...olds.keys(), ...news.keys()])].filter((file) => olds.get(file) !== news.get(file));
+    const [olds, news] = [fieldsOf(was[field]), fieldsOf(is[field])];
+    return Object.keys({ ...olds, ...news }).filter((file) => olds[file] !== news[file]);
   });
 }
 

@@ -126,16 +126,9 @@ function needs(old: Side, next: Side): Finding[] {
     const what = `${kind} ${where}${name}${missing.length > 0 ? `, key ${someOf(missing.map((one) => `"${one}"`))}` : ''}`;
     const gone = wasThere ? 'is no longer among the manifests: it must not be deleted' : 'is not among the manifests';
     const others = users.size > 1 ? ` (used by ${users.size} objects)` : '';
+    const reason = `${what}: ${there ? 'is among the manifests without it' : gone}${others}`;
     const [user] = users;
-    return [
-      finding(
-        UpgradeClass.NEEDS,
-        user as Fields,
-        `${what}: ${there ? 'is among the manifests without it' : gone}${others}`,
-        undefined,
-        remedyFor(reference, missing),
-      ),
-    ];
+    return [finding(UpgradeClass.NEEDS, user as Fields, reason, undefined, remedyFor(reference, missing))];
   });
 }
 
@@ -179,11 +172,11 @@ function leftBehind(old: Side, next: Side, removed: readonly Fields[]): Finding[
   const successors = successorsOf(old, next);
   return removed.flatMap((manifest) => {
     const { kind, metadata } = manifest;
-    const remedy = `kubectl delete ${targetOf(manifest)}`;
+    const deletion = `kubectl delete ${targetOf(manifest)}`;
     const isAgent = old.agents.has(identityOf(manifest));
     if (isAgent && isReplaced) {
       const reason = 'is no longer among the manifests, and runs beside the new one until it is deleted';
-      return [finding(UpgradeClass.SECOND_AGENT, manifest, reason, undefined, `${remedy}, before you apply`)];
+      return [finding(UpgradeClass.SECOND_AGENT, manifest, reason, undefined, `${deletion}, before you apply`)];
     }
     const successor = successors.get(identityOf(manifest));
     const reasons = [
@@ -191,15 +184,8 @@ function leftBehind(old: Side, next: Side, removed: readonly Fields[]): Finding[
       isAgent ? 'the agent takes flow runs until it is deleted' : Object.hasOwn(CONSEQUENCES, kind) ? CONSEQUENCES[kind] : '',
       PRUNED.test(kind) ? 'kubectl apply --prune deletes it' : `kubectl apply --prune leaves it, unless --prune-allowlist names ${kind}`,
     ].filter((reason) => reason !== '');
-    const found = [
-      finding(
-        UpgradeClass.LEFT_BEHIND,
-        manifest,
-        reasons.join('; '),
-        undefined,
-        successor === undefined ? remedy : `${remedy}, after the rollout`,
-      ),
-    ];
+    const remedy = successor === undefined ? deletion : `${deletion}, after the rollout`;
+    const found = [finding(UpgradeClass.LEFT_BEHIND, manifest, reasons.join('; '), undefined, remedy)];
     const account = `${kind} ${metadata.namespace ?? ''}/${metadata.name}`;
     const isFlows = kind === 'ServiceAccount' && old.flowAccounts.has(account);
     return isFlows

@@ -21,13 +21,8 @@ export class Side {
       checkManifest(which, manifest);
       const key = identityOf(manifest);
       if (this.objects.has(key)) {
-        const allowed = 'must occur once, and occurs twice';
-        refuse('UpgradeReview', {
-          prop: which,
-          value: nameOf(manifest),
-          allowed,
-          remedy: 'keep one of them, because the last one would overwrite the other in a cluster',
-        });
+        const remedy = 'keep one of them, because the last one would overwrite the other in a cluster';
+        refuse('UpgradeReview', { prop: which, value: nameOf(manifest), allowed: 'must occur once, and occurs twice', remedy });
       }
       this.objects.set(key, manifest);
       const agent = agentOf(manifest);
