@@ -43,6 +43,10 @@ describe('FleetTeam', () => {
     const { jobTemplate, dask } = team({ agent: { flowNamespace: 'flows' }, dask: {} });
     expect([jobTemplate.flowNamespace, dask?.flowNamespace]).toEqual(['flows', 'flows']);
   });
+  test('its agent is told of a sweeper that is in another app, as any sweeper of a fleet is', () => {
+    const { args } = team({ agent: { sweeper: true } }).agent.deployment.toJson().spec.template.spec.containers[0];
+    expect(args).toEqual(expect.arrayContaining(['--sweeper=true', '--sweeper-of-image-pulls=true']));
+  });
   test('is what one would write by hand', () => {
     const byHand = chartWith((chart) => {
       const debug = new DebugConfig(chart, 'Debug', { level: LogLevel.DEBUG });

@@ -76,7 +76,7 @@ export function refusals(run: () => unknown): string[] {
 }
 
 export const everyRow: Required<FleetTeamProps> = (() => {
-  const { api: everyApi, jobTemplate, debug, sweeper, ...agent } = everyAgentProp(newChart('prefect'));
+  const { api: everyApi, jobTemplate, debug, ...agent } = everyAgentProp(newChart('prefect'));
   // A row makes its own policy.
   const { dask, ...jobs } = everyFlowJobProp(undefined as never);
   return {
