@@ -160,6 +160,16 @@ describe('the real agent and flows', () => {
     expect(refused()).toEqual([]);
   });
 
+  test('begin with a heartbeat, and send no other where heartbeats are off', async () => {
+    await start();
+    const env = { PREFECT__CLOUD__HEARTBEAT_MODE: 'off', PREFECT__CLOUD__HEARTBEAT_INTERVAL: '0.1' };
+    const id = schedule('hello', { parameters: { name: 'Kubernetes' }, runConfig: { type: 'UniversalRun', labels: [], __version__: '1.4.1', env } });
+    startAgent();
+    await ended(id, 'Success');
+    const operations = server.calls.map(({ operation }) => operation);
+    expect(operations.filter((operation) => operation === 'update_flow_run_heartbeat')).toHaveLength(1);
+  });
+
   test('take the runs of their labels alone', async () => {
     await start();
     const runs = {

@@ -415,6 +415,44 @@ def test_pod_on_a_lost_node_without_heartbeats_is_left_alone_and_counted():
     assert sweeper.signs.unclear == {"flows": 1}
 
 
+def starts_again(world, run, pod):
+    pod["status"]["containerStatuses"][0]["restartCount"] += 1
+
+
+def starts_in_another_pod(world, run, pod):
+    name = f"{pod['metadata']['name']}-2"
+    metadata = dict(pod["metadata"], name=name, uid=f"{pod['metadata']['uid']}-2")
+    world.objects["Pod"][name] = dict(pod, metadata=metadata, status=status("Running", RUNNING))
+    pod["status"] = status("Failed", terminated(1))
+
+
+def is_queued(world, run, pod):
+    world.set(run, "Queued")
+    world.set(run, "Running")
+
+
+@pytest.mark.parametrize("happens", [None, starts_again, starts_in_another_pod, is_queued])
+def test_heartbeat_with_which_each_process_begins_is_no_proof_that_it_sends_more(happens):
+    world = World()
+    run, job = running(world)
+    pod = world.pods_of(job)[0]
+    pod["status"] = status("Running", RUNNING)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    world.beat(run)
+    sweep_for(world, sweeper, 60)
+    if happens:
+        happens(world, run, pod)
+        sweep_for(world, sweeper, 60)
+        world.beat(run)
+        sweep_for(world, sweeper, 60)
+    for each in world.pods_of(job):
+        each["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    sweep_for(world, sweeper, 1800)
+    assert state(world, run) == "Running"
+    assert sweeper.signs.unclear == {"flows": 1}
+
+
 def test_sweeper_that_restarts_more_often_than_hearts_beat_sees_life_too():
     world = World()
     run, job = running(world)
@@ -440,7 +478,7 @@ def test_heartbeat_is_in_the_ledger_only_until_it_was_seen_to_move():
         world.pass_time(30)
         world.beat(run)
     # A ledger that changes with each heartbeat would be written at each pass.
-    assert texts[0] != texts[1] == texts[2] == texts[3]
+    assert texts[0] != texts[1] != texts[2] == texts[3]
 
 
 def test_cancelling_run_that_hangs_is_ended_although_its_heartbeat_moves():

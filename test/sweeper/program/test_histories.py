@@ -38,7 +38,7 @@ MORE = 2
 
 # Each kind of event of a history. What is counted is one of these, so that none can be misspelt.
 KINDS = """
-    flow submitted with heartbeats, flow submitted without heartbeats, job suspended, pod gated, job with a native sidecar, job with
+    flow submitted with heartbeats, flow submitted without heartbeats, only heartbeat sent, job suspended, pod gated, job with a native sidecar, job with
     an injected proxy, job with an init container, job of a stock agent, job let go, gate removed, init container started, init
     container ended, pull started, pull failed, flow started, flow started elsewhere, flow started by a stock agent here, flow
     installs packages, flow succeeded, flow failed, flow killed with its proxy left, pod failed and left, pod evicted, job deleted,
@@ -67,6 +67,8 @@ class Truth:
 
     def __init__(self, beats):
         self.beats = beats
+        # Its process has yet to send the heartbeat with which each begins, also without heartbeats.
+        self.begins = False
         # Where its process lives: "pod", "ghost" (its pod is gone, it is not), "stock" (a stock agent's pod here), "elsewhere", or nowhere.
         self.process = None
         self.pod = None
@@ -286,6 +288,7 @@ class History:
         assert truth.process is None
         truth.process, truth.pod = place, pod and pod["metadata"]["name"]
         truth.theirs = place == "elsewhere"
+        truth.begins = not truth.beats
         if self.world.runs[run_id]["state"] != state:
             self.set(run_id, state)
         truth.last = self.world.time
@@ -797,6 +800,10 @@ class History:
                         self.world.beat(run_id)
                 elif truth.process:
                     truth.last = self.world.time
+                    if truth.begins and self.world.runs[run_id]["state"] == "Running":
+                        truth.begins = False
+                        self.world.beat(run_id)
+                        happened("only heartbeat sent")
 
     def dask_with_jobs(self):
         jobs = {job["metadata"]["name"] for job in self.world.objects["Job"].values() if job["metadata"]["uid"] in self.ours}
