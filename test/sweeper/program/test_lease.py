@@ -3,7 +3,7 @@
 import pytest
 from errors import Held
 from lease import HOLD, NAME, SWEEPER, Leases
-from world import INTERVAL, NAMESPACE, Broken, World, history_of
+from world import INTERVAL, NAMESPACE, Broken, Killed, World, history_of
 
 
 class Holders:
@@ -125,6 +125,43 @@ def test_lease_that_is_let_go_is_free_at_once(holders):
     assert holders.lease()["spec"]["holderIdentity"] == ""
     assert holders.holds(holders.pod("2", "home/b"))
     assert not holders.holds(pod)
+
+
+@pytest.mark.parametrize("fault", ["kill before", "kill after"])
+@pytest.mark.parametrize("renews", [False, True])
+def test_lease_is_let_go_when_sigterm_cuts_off_the_request_that_takes_or_renews_it(holders, fault, renews):
+    first, second = holders.pod("1"), holders.pod("2")
+    taken(holders, first)
+    pod = first if renews else second
+    if not renews:
+        first.release()
+    # To take it, it is read first.
+    holders.world.calls, holders.world.faults = [], {0 if renews else 1: fault}
+    with pytest.raises(Killed):
+        holders.holds(pod)
+    holders.world.faults = {}
+    pod.release()
+    assert holders.lease()["spec"]["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize("held_before", [False, True])
+def test_new_lease_is_not_let_go_while_the_holder_of_the_deleted_one_may_act(holders, held_before):
+    pod = holders.pod("1")
+    if held_before:
+        taken(holders, pod)
+    holders.world.objects["Lease"].clear()
+    while not holders.world.objects["Lease"]:
+        assert not holders.holds(pod)
+    pod.release()
+    assert not holders.holds(holders.pod("2"))
+
+
+def test_end_of_a_sweeper_leaves_the_lease_of_another(holders):
+    pod, other = holders.pod("1"), holders.pod("2", "home/b")
+    taken(holders, other)
+    assert not holders.holds(pod)
+    pod.release()
+    assert holders.lease()["spec"]["holderIdentity"] == "2"
 
 
 def test_two_that_find_it_free_do_not_both_get_it(holders):
