@@ -684,6 +684,8 @@ class Leases:
         # Notes in the Lease for the next process of this sweeper.
         self.notes = {}  # type: Dict[str, str]
         self.mine = {}  # type: Dict[str, Holding]
+        # The namespaces whose Lease this process may hold, also if SIGTERM has cut off a renewal.
+        self.taken = set()  # type: Set[str]
         # For each Lease that another pod holds: its resourceVersion, and when this process first saw it.
         self.seen = {}  # type: Dict[str, Tuple[str, float]]
 
@@ -694,6 +696,7 @@ class Leases:
         try:
             # Nobody else has taken the Lease if it still has the resourceVersion of the last renewal, however long ago.
             version = holding.version if holding else self.free(namespace)
+            self.taken.add(namespace)
             version = self.kubernetes.write_lease(namespace, self.lease(namespace, version, self.pod_uid))
         except Conflict as conflict:
             raise Held(f"its Lease has changed ({conflict})", False) from conflict
@@ -705,6 +708,7 @@ class Leases:
         found = self.kubernetes.read_lease(namespace)
         if found is None:
             # The holder of a deleted Lease may still act. So the new Lease counts as held only after that time.
+            self.taken.discard(namespace)
             found = self.kubernetes.make_lease(namespace, self.lease(namespace, "", self.pod_uid))
         metadata, spec = found["metadata"], found.get("spec") or {}
         version, holder = version_of(found), spec.get("holderIdentity") or ""
@@ -728,9 +732,12 @@ class Leases:
 
     def release(self) -> None:
         """Releases all Leases, so that others need not wait. If a release fails, they wait."""
-        for namespace in list(self.mine):
+        self.mine.clear()
+        for namespace in self.taken:
             with suppress(Exception):
-                self.kubernetes.write_lease(namespace, self.lease(namespace, self.mine.pop(namespace).version, ""))
+                found = self.kubernetes.read_lease(namespace)
+                if found and found["spec"]["holderIdentity"] == self.pod_uid:
+                    self.kubernetes.write_lease(namespace, self.lease(namespace, version_of(found), ""))
 
     def lease(self, namespace: str, version: str, holder: str) -> Dict[str, Any]:
         notes = {SWEEPER: self.sweeper, NOTE: self.notes.get(namespace, "")}
@@ -834,7 +841,8 @@ def fields_of(run_id: str, entry: Entry) -> List[str]:
     fields = [
         entry.job,
         long_or_short(entry.uid),
-        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags,
+        # A digest in capitals, which are no flags.
+        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags + entry.moved_once.upper(),
         *map(str, numbers),
         entry.marker or "-",
         entry.heartbeat or "-",
@@ -853,6 +861,7 @@ def entry_of(fields: List[str]) -> Entry:
         unshortened(uid),
         named(POLICIES, letters[0]),
         **{flag: letter in letters[3:] for flag, letter in FLAGS.items()},
+        moved_once=letters[3:].lstrip("".join(FLAGS.values())).lower(),
         pulled=pulled,
         again=again,
         version=version,
@@ -1035,9 +1044,10 @@ of the run is not newer than the Job, no heartbeat moves, and no task waits for 
 three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
 
 lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. Or: no
-process is to be seen, and a heartbeat that the sweeper saw moving stands still. Delay: since the last sign of life. It is longer if Prefect
-may retry a task, or a pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the
-run is left alone and counted.
+process is to be seen, and a heartbeat that the sweeper saw moving stands still. One move proves nothing: each process begins with a
+heartbeat, also where heartbeats are off. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a pod is
+terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and
+counted.
 
 finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
 look, because an ended pod stays ended.
@@ -1107,6 +1117,8 @@ class Pod(NamedTuple):
     held: bool = False
     # It is terminating, with this grace period in seconds.
     terminating: Optional[float] = None
+    # How often the flow container was restarted.
+    restarts: int = 0
     # The steps that it has reached on the way to its start. A change is progress.
     progress: str = ""
     # Kubernetes' reason why it has not started, or why it failed.
@@ -1175,8 +1187,10 @@ class Entry(NamedTuple):
     gone: bool = False
     # The process of this Job is known to have ended.
     over: bool = False
-    # A sweeper saw the heartbeat move while the Job was here.
+    # A sweeper saw the heartbeat of one process move twice while the Job was here.
     moved: bool = False
+    # The process of which it saw the heartbeat move once, as a short digest.
+    moved_once: str = ""
     # A flow container of this Job has started.
     started: bool = False
     # The state of the run does not come from this Job, or another controller manages the Job.
@@ -1452,8 +1466,8 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
         end = ends.merged(entry.end, sight.ends.get(entry.uid, ""))
         entry = entry._replace(end=end, over=entry.over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
         # A new state is a sign of life too, but it does not prove that a heartbeat is running.
-        moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
-        entry = entry._replace(moved=entry.moved or moved)
+        if entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat:
+            entry = after_move(entry, run, pods)
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
         if not entry.started and (verdict.over or begun):
@@ -1473,6 +1487,13 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
             after[run_id] = entry
             verdicts[run_id] = verdict
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
+
+
+def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
+    """The entry after its heartbeat has moved. Each process begins with a heartbeat, so the second move of one is the proof."""
+    process = digest((run.version, sorted((pod.uid, pod.restarts) for pod in pods if pod.started and pod.job_uid == entry.uid)))[:4]
+    moved = entry.moved or entry.moved_once == process
+    return entry._replace(moved=moved, moved_once="" if moved else process)
 
 
 def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod]) -> Entry:
@@ -1781,6 +1802,7 @@ def pod_of(item: Manifest, containers: Optional[Dict[str, str]] = None) -> Pod:
         over=over,
         well=over and (phase == "Succeeded" or code == 0),
         finished=finished,
+        restarts=(flow or {}).get("restartCount") or 0,
         held=not started and not finished and is_held(spec, status),
         terminating=float(30 if grace is None else grace) if metadata.get("deletionTimestamp") else None,
         progress="" if started or finished else progress_of(status),

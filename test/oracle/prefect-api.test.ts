@@ -163,7 +163,10 @@ describe('the real agent and flows', () => {
   test('begin with a heartbeat, and send no other where heartbeats are off', async () => {
     await start();
     const env = { PREFECT__CLOUD__HEARTBEAT_MODE: 'off', PREFECT__CLOUD__HEARTBEAT_INTERVAL: '0.1' };
-    const id = schedule('hello', { parameters: { name: 'Kubernetes' }, runConfig: { type: 'UniversalRun', labels: [], __version__: '1.4.1', env } });
+    const id = schedule('hello', {
+      parameters: { name: 'Kubernetes' },
+      runConfig: { type: 'UniversalRun', labels: [], __version__: '1.4.1', env },
+    });
     startAgent();
     await ended(id, 'Success');
     const operations = server.calls.map(({ operation }) => operation);

@@ -39,6 +39,8 @@ class Leases:
         # Notes in the Lease for the next process of this sweeper.
         self.notes = {}  # type: Dict[str, str]
         self.mine = {}  # type: Dict[str, Holding]
+        # The namespaces whose Lease this process may hold, also if SIGTERM has cut off a renewal.
+        self.taken = set()  # type: Set[str]
         # For each Lease that another pod holds: its resourceVersion, and when this process first saw it.
         self.seen = {}  # type: Dict[str, Tuple[str, float]]
 
@@ -49,6 +51,7 @@ class Leases:
         try:
             # Nobody else has taken the Lease if it still has the resourceVersion of the last renewal, however long ago.
             version = holding.version if holding else self.free(namespace)
+            self.taken.add(namespace)
             version = self.kubernetes.write_lease(namespace, self.lease(namespace, version, self.pod_uid))
         except Conflict as conflict:
             raise Held(f"its Lease has changed ({conflict})", False) from conflict
@@ -60,6 +63,7 @@ class Leases:
         found = self.kubernetes.read_lease(namespace)
         if found is None:
             # The holder of a deleted Lease may still act. So the new Lease counts as held only after that time.
+            self.taken.discard(namespace)
             found = self.kubernetes.make_lease(namespace, self.lease(namespace, "", self.pod_uid))
         metadata, spec = found["metadata"], found.get("spec") or {}
         version, holder = version_of(found), spec.get("holderIdentity") or ""
@@ -83,9 +87,12 @@ class Leases:
 
     def release(self) -> None:
         """Releases all Leases, so that others need not wait. If a release fails, they wait."""
-        for namespace in list(self.mine):
+        self.mine.clear()
+        for namespace in self.taken:
             with suppress(Exception):
-                self.kubernetes.write_lease(namespace, self.lease(namespace, self.mine.pop(namespace).version, ""))
+                found = self.kubernetes.read_lease(namespace)
+                if found and found["spec"]["holderIdentity"] == self.pod_uid:
+                    self.kubernetes.write_lease(namespace, self.lease(namespace, version_of(found), ""))
 
     def lease(self, namespace: str, version: str, holder: str) -> Dict[str, Any]:
         notes = {SWEEPER: self.sweeper, NOTE: self.notes.get(namespace, "")}

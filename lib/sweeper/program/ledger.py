@@ -81,7 +81,8 @@ def fields_of(run_id: str, entry: Entry) -> List[str]:
     fields = [
         entry.job,
         long_or_short(entry.uid),
-        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags,
+        # A digest in capitals, which are no flags.
+        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags + entry.moved_once.upper(),
         *map(str, numbers),
         entry.marker or "-",
         entry.heartbeat or "-",
@@ -100,6 +101,7 @@ def entry_of(fields: List[str]) -> Entry:
         unshortened(uid),
         named(POLICIES, letters[0]),
         **{flag: letter in letters[3:] for flag, letter in FLAGS.items()},
+        moved_once=letters[3:].lstrip("".join(FLAGS.values())).lower(),
         pulled=pulled,
         again=again,
         version=version,

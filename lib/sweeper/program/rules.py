@@ -16,9 +16,10 @@ of the run is not newer than the Job, no heartbeat moves, and no task waits for 
 three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
 
 lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. Or: no
-process is to be seen, and a heartbeat that the sweeper saw moving stands still. Delay: since the last sign of life. It is longer if Prefect
-may retry a task, or a pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the
-run is left alone and counted.
+process is to be seen, and a heartbeat that the sweeper saw moving stands still. One move proves nothing: each process begins with a
+heartbeat, also where heartbeats are off. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a pod is
+terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and
+counted.
 
 finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
 look, because an ended pod stays ended.
@@ -88,6 +89,8 @@ class Pod(NamedTuple):
     held: bool = False
     # It is terminating, with this grace period in seconds.
     terminating: Optional[float] = None
+    # How often the flow container was restarted.
+    restarts: int = 0
     # The steps that it has reached on the way to its start. A change is progress.
     progress: str = ""
     # Kubernetes' reason why it has not started, or why it failed.
@@ -156,8 +159,10 @@ class Entry(NamedTuple):
     gone: bool = False
     # The process of this Job is known to have ended.
     over: bool = False
-    # A sweeper saw the heartbeat move while the Job was here.
+    # A sweeper saw the heartbeat of one process move twice while the Job was here.
     moved: bool = False
+    # The process of which it saw the heartbeat move once, as a short digest.
+    moved_once: str = ""
     # A flow container of this Job has started.
     started: bool = False
     # The state of the run does not come from this Job, or another controller manages the Job.
@@ -433,8 +438,8 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
         end = ends.merged(entry.end, sight.ends.get(entry.uid, ""))
         entry = entry._replace(end=end, over=entry.over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
         # A new state is a sign of life too, but it does not prove that a heartbeat is running.
-        moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
-        entry = entry._replace(moved=entry.moved or moved)
+        if entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat:
+            entry = after_move(entry, run, pods)
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
         if not entry.started and (verdict.over or begun):
@@ -454,6 +459,13 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
             after[run_id] = entry
             verdicts[run_id] = verdict
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
+
+
+def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
+    """The entry after its heartbeat has moved. Each process begins with a heartbeat, so the second move of one is the proof."""
+    process = digest((run.version, sorted((pod.uid, pod.restarts) for pod in pods if pod.started and pod.job_uid == entry.uid)))[:4]
+    moved = entry.moved or entry.moved_once == process
+    return entry._replace(moved=moved, moved_once="" if moved else process)
 
 
 def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod]) -> Entry:

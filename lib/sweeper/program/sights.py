@@ -88,6 +88,7 @@ def pod_of(item: Manifest, containers: Optional[Dict[str, str]] = None) -> Pod:
         over=over,
         well=over and (phase == "Succeeded" or code == 0),
         finished=finished,
+        restarts=(flow or {}).get("restartCount") or 0,
         held=not started and not finished and is_held(spec, status),
         terminating=float(30 if grace is None else grace) if metadata.get("deletionTimestamp") else None,
         progress="" if started or finished else progress_of(status),

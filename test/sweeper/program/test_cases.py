@@ -458,8 +458,8 @@ def test_sweeper_that_restarts_more_often_than_hearts_beat_sees_life_too():
     run, job = running(world)
     for _ in range(6):
         world.beat(run)
-        world.sweep(world.sweeper())
-        world.pass_time(30)
+        # It waits for the Lease, looks, and is killed.
+        sweep_for(world, world.sweeper(), 30, step=15)
     # No sweeper is there to see how it ends.
     world.delete_job(job)
     sweep_for(world, world.sweeper(), 150)

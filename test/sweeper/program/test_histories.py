@@ -38,20 +38,20 @@ MORE = 2
 
 # Each kind of event of a history. What is counted is one of these, so that none can be misspelt.
 KINDS = """
-    flow submitted with heartbeats, flow submitted without heartbeats, only heartbeat sent, job suspended, pod gated, job with a native sidecar, job with
-    an injected proxy, job with an init container, job of a stock agent, job let go, gate removed, init container started, init
-    container ended, pull started, pull failed, flow started, flow started elsewhere, flow started by a stock agent here, flow
-    installs packages, flow succeeded, flow failed, flow killed with its proxy left, pod failed and left, pod evicted, job deleted,
-    job deleted in the foreground, pod orphaned, node lost with a living process, node lost with a dead process, ghost ended, process
-    died elsewhere, task retrying, task submitted, task paused, task may be retried, retry taken up, zombie killer, lazarus here,
-    lazarus elsewhere, run cancelling, run cancelling hangs, run set final, run unknown, dask cluster of a flow, dask worker of a
-    shared name, notebook's dask cluster, dask worker ended, job forged pending, job forged failed, dask object forged, ledger entry
-    edited, ledger entry swapped, ledger entry deleted, ledger deleted, ledger applied again, sweeper started anew, sweeper stopped,
-    answer slow, machine slept, call failed, answer lost, answer of a state lost, state repeated on its way, state late on its way,
-    sweeper killed before a call, sweeper killed after a call, sweeper killed before it sets a state, sweeper killed after it sets a
-    state, something happened within a pass, run set within a pass, another sweeper within a pass, lease deleted, lease taken by
-    somebody, watch forgets, time passed, passes made, state set to Cancelled, state set to Failed, state set to Scheduled, job deleted
-    by a sweeper, dask object deleted by a sweeper, cannot tell, limit of runs again reached
+    flow submitted with heartbeats, flow submitted without heartbeats, only heartbeat sent, job suspended, pod gated, job with a native
+    sidecar, job with an injected proxy, job with an init container, job of a stock agent, job let go, gate removed, init container started,
+    init container ended, pull started, pull failed, flow started, flow started elsewhere, flow started by a stock agent here, flow installs
+    packages, flow succeeded, flow failed, flow killed with its proxy left, pod failed and left, pod evicted, job deleted, job deleted in
+    the foreground, pod orphaned, node lost with a living process, node lost with a dead process, ghost ended, process died elsewhere, task
+    retrying, task submitted, task paused, task may be retried, retry taken up, zombie killer, lazarus here, lazarus elsewhere, run
+    cancelling, run cancelling hangs, run set final, run unknown, dask cluster of a flow, dask worker of a shared name, notebook's dask
+    cluster, dask worker ended, job forged pending, job forged failed, dask object forged, ledger entry edited, ledger entry swapped, ledger
+    entry deleted, ledger deleted, ledger applied again, sweeper started anew, sweeper stopped, answer slow, machine slept, call failed,
+    answer lost, answer of a state lost, state repeated on its way, state late on its way, sweeper killed before a call, sweeper killed
+    after a call, sweeper killed before it sets a state, sweeper killed after it sets a state, something happened within a pass, run set
+    within a pass, another sweeper within a pass, lease deleted, lease taken by somebody, watch forgets, time passed, passes made, state set
+    to Cancelled, state set to Failed, state set to Scheduled, job deleted by a sweeper, dask object deleted by a sweeper, cannot tell,
+    limit of runs again reached
 """
 KINDS = [" ".join(kind.split()) for kind in KINDS.split(",")]
 HAPPENED = Counter()

@@ -25,7 +25,7 @@ def test_metrics_are_what_prometheus_reads():
     found = samples(sweeper.signs)
     assert found["flow_run_sweeper_runs_corrected_total", NAMESPACE, "Failed"] == 1
     assert found["flow_run_sweeper_errors_total", NAMESPACE, "pass"] == 1
-    assert found["flow_run_sweeper_pass_seconds_count", NAMESPACE] == 7
+    assert found["flow_run_sweeper_pass_seconds_count", NAMESPACE] == 8
     assert found["flow_run_sweeper_last_success_timestamp_seconds", NAMESPACE] > 1_700_000_000
 
 
