@@ -57,6 +57,15 @@ export interface PrefectAgentOptions extends AgentSettings, ContainerOptions, Po
    */
   readonly serviceAccountName?: string;
   /**
+   * Whether a `FlowRunSweeper` handles the flow namespace. If so, the agent leaves two kinds of flow runs to it instead of failing them:
+   * disrupted runs with `EvictionPolicy.RUN_AGAIN` (rule `lostRuns`), and runs whose image cannot be pulled (rule `unstartableJobs`). It also
+   * deletes Jobs only after their flow runs are finished (rule `lostRuns`). Set it to true if the sweeper is in another app, as it always
+   * is for the rows of a `Fleet`.
+   *
+   * @default - for each of the two rules, whether a sweeper of this app has it for the flow namespace
+   */
+  readonly sweeper?: boolean;
+  /**
    * Resource requests and limits of the agent. They replace the whole default. Leave out ephemeral storage on nodes that do not isolate
    * it, such as those of rootless kind: their capacity is zero.
    *
@@ -82,14 +91,6 @@ export interface PrefectAgentProps extends PrefectAgentOptions {
    * @default - a `FlowJobTemplate` without props is made
    */
   readonly jobTemplate?: FlowJobTemplate;
-  /**
-   * Whether a `FlowRunSweeper` handles the flow namespace. If so, the agent leaves two kinds of flow runs to it instead of failing them:
-   * disrupted runs with `EvictionPolicy.RUN_AGAIN` (rule `lostRuns`), and runs whose image cannot be pulled (rule `unstartableJobs`). It also
-   * deletes Jobs only after their flow runs are finished (rule `lostRuns`). Set it to true if the sweeper is in another app.
-   *
-   * @default - for each of the two rules, whether a sweeper of this app has it for the flow namespace
-   */
-  readonly sweeper?: boolean;
   /**
    * Log levels of the agent and its flow runs.
    *

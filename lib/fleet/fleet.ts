@@ -85,7 +85,7 @@ export class Fleet {
       });
     }
     owners.set(resolve(this.outdir), this);
-    // A row has no sweeper, so a missing one is no warning.
+    // The sweeper is in another app, so a missing one is no warning.
     process.stderr.write(warningsOf({ ...facts, flows: [], sweepers: [] }).join(''));
 
     mkdirSync(this.outdir, { recursive: true });

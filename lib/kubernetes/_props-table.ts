@@ -172,8 +172,9 @@ export const STRUCTS: Record<string, Record<string, string>> = {
     resourceName: 'string?',
     resources: 'ContainerResources?',
     serviceAccountName: 'string?',
+    sweeper: 'boolean?',
   },
-  PrefectAgentProps: { api: 'PrefectApi', debug: 'DebugConfig?', jobTemplate: 'FlowJobTemplate?', sweeper: 'boolean?' },
+  PrefectAgentProps: { api: 'PrefectApi', debug: 'DebugConfig?', jobTemplate: 'FlowJobTemplate?' },
   PrefectCloudOptions: { apiKey: 'SecretKeyRef', tenantId: 'string?', url: 'string' },
   PrefectServerOptions: { apiKey: 'SecretKeyRef?', tenantId: 'string?', url: 'string' },
   PrefectWorkerProps: {
