@@ -103,7 +103,8 @@ test('back to the stock install: the account stays until it is set, and prune le
   expect((await adoption.says('kubectl set serviceaccount deployment/prefect-agent default --namespace default', stock)).code).toBe(0);
   expect(await adoption.account()).toBe('default');
   expect((await adoption.says('kubectl delete serviceaccount,networkpolicy prefect-agent --namespace default', stock)).code).toBe(0);
-  const rest = 'kubectl delete configmap --namespace default --selector app.kubernetes.io/managed-by=cdk8s-prefect';
+  const rest =
+    "kubectl delete configmap --namespace default --selector 'app.kubernetes.io/instance in (prefect-agent, prefect-agent-job-template)'";
   expect((await adoption.says(rest, stock)).code).toBe(0);
   expect(await ns.list('configmaps', 'app.kubernetes.io/managed-by=cdk8s-prefect')).toEqual([]);
   // The next upgrade of the stock manifest does not bring the account back.
