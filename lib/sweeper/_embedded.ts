@@ -13,7 +13,7 @@ from api_server import Limited
 from deadline import DEADLINE
 from errors import Conflict, Held
 from lease import Leases
-from rules import Action, Run, Verdict, confirmed, is_useless
+from rules import CLAIM, Action, Run, Verdict, confirmed, is_useless
 from sights import warning_in
 from signs import Signs
 
@@ -27,8 +27,12 @@ class Actor:
         self.leases = leases
         self.signs = signs
         self.dry_run = dry_run
-        # True while a write to Prefect may still arrive.
-        self.writing = False
+        # Until when a write to Prefect may still arrive.
+        self.arriving = 0.0
+
+    @property
+    def writing(self) -> bool:
+        return self.leases.now() < self.arriving
 
     def try_to(self, namespace: str, action: Action, claim: Callable[[Action], None]) -> None:
         text = f"{action.rule}: {subject_of(action)} in {namespace}: {action.why}"
@@ -102,12 +106,13 @@ class Actor:
     def write(self, namespace: str, send: Callable[[], None]) -> None:
         if self.leases.left(namespace) < DEADLINE:
             raise Conflict("the last look took too long")
-        self.writing = True
+        # An earlier write may still arrive, too.
+        before, self.arriving = self.arriving, self.leases.now() + CLAIM
         try:
             send()
-            self.writing = False
+            self.arriving = before
         except Conflict:
-            self.writing = False
+            self.arriving = before
             raise
 
     def why(self, namespace: str, action: Action, verdict: Verdict) -> str:
@@ -781,7 +786,7 @@ LEDGER_ROOM = 1000000
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 DASK = "dask."
 POLICIES = {"": "-", "run-again": "a", "fail": "f", "protect": "p"}
-FLAGS = {"gone": "g", "over": "o", "moved": "m", "started": "s", "elsewhere": "e"}
+FLAGS = {"gone": "g", "over": "o", "beats": "b", "started": "s", "elsewhere": "e"}
 CONDITIONS = {"": "-", "finished": "f", "cancelling": "c", "unstartable": "u", "lost": "l", "cannot-tell": "t", "away": "a"}
 RULES = {"": "-", "finished-jobs": "f", "cancelling-runs": "c", "unstartable-jobs": "u", "lost-runs": "l"}
 
@@ -837,12 +842,13 @@ def checksum(key: str, body: str) -> str:
 
 def fields_of(run_id: str, entry: Entry) -> List[str]:
     flags = "".join(letter for flag, letter in FLAGS.items() if getattr(entry, flag))
+    process = f"{entry.process.upper()}{entry.moves}" if entry.moves else ""
     numbers = (entry.pulled, entry.again, entry.version, entry.observed, entry.total)
     fields = [
         entry.job,
         long_or_short(entry.uid),
-        # A digest in capitals, which are no flags.
-        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags + entry.moved_once.upper(),
+        # The process in capitals, which are no flags.
+        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags + process,
         *map(str, numbers),
         entry.marker or "-",
         entry.heartbeat or "-",
@@ -855,13 +861,15 @@ def fields_of(run_id: str, entry: Entry) -> List[str]:
 
 def entry_of(fields: List[str]) -> Entry:
     job, uid, letters, *numbers, marker, heartbeat, end = fields
+    process = re.sub("[a-z]", "", letters[3:])
     pulled, again, version, observed, total = map(int, numbers)
     return Entry(
         job,
         unshortened(uid),
         named(POLICIES, letters[0]),
         **{flag: letter in letters[3:] for flag, letter in FLAGS.items()},
-        moved_once=letters[3:].lstrip("".join(FLAGS.values())).lower(),
+        moves=int(process[-1:] or 0),
+        process=process[:-1].lower(),
         pulled=pulled,
         again=again,
         version=version,
@@ -1044,10 +1052,10 @@ of the run is not newer than the Job, no heartbeat moves, and no task waits for 
 three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
 
 lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. Or: no
-process is to be seen, and a heartbeat that the sweeper saw moving stands still. One move proves nothing: each process begins with a
-heartbeat, also where heartbeats are off. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a pod is
-terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and
-counted.
+process is to be seen, and a heartbeat that the sweeper saw beating stands still. Few moves prove nothing: each process begins with a
+heartbeat, also where heartbeats are off, and Prefect's client may repeat it. Delay: since the last sign of life. It is longer if Prefect
+may retry a task, or a pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the
+run is left alone and counted.
 
 finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
 look, because an ended pod stays ended.
@@ -1187,10 +1195,11 @@ class Entry(NamedTuple):
     gone: bool = False
     # The process of this Job is known to have ended.
     over: bool = False
-    # A sweeper saw the heartbeat of one process move twice while the Job was here.
-    moved: bool = False
-    # The process of which it saw the heartbeat move once, as a short digest.
-    moved_once: str = ""
+    # A sweeper saw the heartbeat move so often that it proves more to come.
+    beats: bool = False
+    # Before that: how often, and while which pods and version of the run were to be seen, as a short digest.
+    moves: int = 0
+    process: str = ""
     # A flow container of this Job has started.
     started: bool = False
     # The state of the run does not come from this Job, or another controller manages the Job.
@@ -1274,6 +1283,9 @@ FORGOTTEN = 24 * 60 * 60
 RUN_AGAIN = 10
 # How long a claim keeps other sweepers from the same action, in observed seconds.
 CLAIM = 30
+# So many moves of a heartbeat prove that it beats. Prefect's client repeats a request without an answer six times, and each process begins
+# with such a request, also where heartbeats are off.
+BEATS = 8
 # Progress extends a delay to at most this multiple.
 RESTARTS = 3
 # How long after its grace period a terminating pod may still live, in seconds.
@@ -1385,7 +1397,7 @@ def lost(
     submitted = submitted_of(tasks)
     more = max([pod.terminating + LINGERING for pod in left if pod.terminating is not None] or [0])
     marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in left))
-    silent = entry.moved and all(pod.terminating is not None for pod in left)
+    silent = entry.beats and all(pod.terminating is not None for pod in left)
     is_lost = not entry.elsewhere and (silent or over and gone)
     condition = "lost" if is_lost else "cannot-tell"
     failed = next((pod for pod in pods if pod.failed), None)
@@ -1478,8 +1490,8 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
         entry = counted(entry._replace(rule=rule), old, verdict, elapsed, changed)
         if verdict.condition != "away":
             entry = entry._replace(version=run.version, gone=verdict.gone, over=verdict.over)
-        # It is kept until it was seen to move. A ledger that changes with each heartbeat would be written at each pass.
-        keeps = heeds_life(verdict) or not entry.moved
+        # It is kept until it is known to beat. A ledger that changes with each heartbeat would be written at each pass.
+        keeps = heeds_life(verdict) or not entry.beats
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
         if verdict.condition == "away" and entry.observed >= FORGOTTEN:
             continue
@@ -1490,10 +1502,12 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
 
 
 def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
-    """The entry after its heartbeat has moved. Each process begins with a heartbeat, so the second move of one is the proof."""
-    process = digest((run.version, sorted((pod.uid, pod.restarts) for pod in pods if pod.started and pod.job_uid == entry.uid)))[:4]
-    moved = entry.moved or entry.moved_once == process
-    return entry._replace(moved=moved, moved_once="" if moved else process)
+    """The entry after the heartbeat has moved, in one version of the run."""
+    process = digest((run.version, sorted((pod.uid, pod.restarts) for pod in pods if pod.started)))[:3]
+    moves = entry.moves + 1 if process == entry.process else 1
+    if entry.beats or moves >= BEATS:
+        return entry._replace(beats=True, moves=0, process="")
+    return entry._replace(moves=moves, process=process)
 
 
 def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod]) -> Entry:
@@ -2229,7 +2243,7 @@ class Sweeper:
         now = unclear(seen, self.rules)
         self.signs.unclear[namespace] = len(now)
         for run_id in sorted(now - before):
-            why = "nothing of it is to be seen here, but it was never seen to show life, nor to end"
+            why = "nothing of it is to be seen here, but its heartbeat was not seen long enough, and nobody saw it end"
             log.warning("cannot tell: flow run %s of Job %s in %s is left alone: %s", run_id, seen.ledger.runs[run_id].job, namespace, why)
 
 

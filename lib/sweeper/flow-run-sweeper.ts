@@ -69,8 +69,9 @@ export interface FlowRunSweeperProps extends ContainerOptions, PodOptions {
   readonly unstartableJobs?: SweeperRule;
   /**
    * Sets a flow run to Failed with the reason, or schedules it again with `EvictionPolicy.RUN_AGAIN`. The run is Submitted or Running,
-   * sends no heartbeat, and its Job and pods are gone. From 60 seconds to 12 hours: a flow run sends a heartbeat every 30 seconds. It
-   * takes longer while Prefect may retry a task, or while a pod is terminating.
+   * and its process is known to have ended; or its Job and pods are gone, and the heartbeat that the sweeper saw for minutes has stopped.
+   * From 60 seconds to 12 hours: a flow run sends a heartbeat every 30 seconds. It takes longer while Prefect may retry a task, or while
+   * a pod is terminating.
    *
    * @default - after 90 seconds
    */

@@ -17,6 +17,9 @@ const kubernetesRun = (options: Json): Partial<RunRequest> => ({
   runConfig: { type: 'KubernetesRun', labels: [], __version__: '1.4.1', ...options },
 });
 
+/** A flow of which a sweeper soon knows that its heartbeat beats. */
+export const beatsOften = kubernetesRun({ env: { PREFECT__CLOUD__HEARTBEAT_INTERVAL: '5' } });
+
 /** A flow's own Job template, such as a namespace that enforces "restricted" admits. */
 export const ownTemplate = (container: Json, podSpec: Json = {}, options: Json = {}) => {
   const pod = { runAsNonRoot: true, runAsUser: 20000, seccompProfile: { type: 'RuntimeDefault' } };
@@ -148,6 +151,7 @@ export const FAULTS: Fault[] = [
     name: 'the Job is deleted',
     grace: GRACE.lost,
     flow: 'slow',
+    request: beatsOften,
     strike: atWork(async (site, _pod, run) => {
       const { flows } = site;
       await seenAlive(site, run);

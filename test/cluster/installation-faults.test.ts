@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EnvValue } from '../../lib';
 import { PROMTOOL } from '../promtool';
 import { holdSection } from './fault-page';
-import { dask, ownTemplate } from './faults';
+import { beatsOften, dask, ownTemplate } from './faults';
 import { Gate } from './gate';
 import type { KubeObject } from './harness/api-server';
 import { Cluster } from './harness/cluster';
@@ -159,7 +159,7 @@ async function endure(name: string, team: Team, fault: Fault): Promise<void> {
   const mark = await cluster.auditLog.mark();
   const site = await ourInstall(team, fault.install);
   const { prefect, flows, home } = site;
-  const ill = { evicted: prefect.schedule('slow'), jobDeleted: prefect.schedule('slow') };
+  const ill = { evicted: prefect.schedule('slow'), jobDeleted: prefect.schedule('slow', beatsOften) };
   await Promise.all([podAtWork(site, ill.evicted), podAtWork(site, ill.jobDeleted)]);
   await seenAlive(site, ill.jobDeleted);
   // Until Prefect is back, since its client gives up after a minute without an answer.

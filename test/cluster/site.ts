@@ -108,8 +108,8 @@ export async function podAtWork(site: Site, run: string): Promise<string> {
 export async function seenAlive({ home, flows, passes }: Site, run: string): Promise<void> {
   if (!passes) return;
   const entry = async () => (await home.get('configmap', `flow-run-sweeper-ledger-${flows.name}`)).data?.[run] ?? '';
-  // The letters are those of lib/sweeper/program/ledger.py: `m` for a heartbeat that moved.
-  await flows.eventually(async () => expect(await entry()).toMatch(/^1 \S+ \S+ \S+ ...\S*m/), { timeout: 900_000 });
+  // The letters are those of lib/sweeper/program/ledger.py: `b` for a heartbeat that is known to beat.
+  await flows.eventually(async () => expect(await entry()).toMatch(/^1 \S+ \S+ \S+ ...\S*b/), { timeout: 900_000 });
 }
 
 /** What is left of a flow run, and what became of it. */

@@ -11,7 +11,7 @@ from api_server import Limited
 from deadline import DEADLINE
 from errors import Conflict, Held
 from lease import Leases
-from rules import Action, Run, Verdict, confirmed, is_useless
+from rules import CLAIM, Action, Run, Verdict, confirmed, is_useless
 from sights import warning_in
 from signs import Signs
 
@@ -25,8 +25,12 @@ class Actor:
         self.leases = leases
         self.signs = signs
         self.dry_run = dry_run
-        # True while a write to Prefect may still arrive.
-        self.writing = False
+        # Until when a write to Prefect may still arrive.
+        self.arriving = 0.0
+
+    @property
+    def writing(self) -> bool:
+        return self.leases.now() < self.arriving
 
     def try_to(self, namespace: str, action: Action, claim: Callable[[Action], None]) -> None:
         text = f"{action.rule}: {subject_of(action)} in {namespace}: {action.why}"
@@ -100,12 +104,13 @@ class Actor:
     def write(self, namespace: str, send: Callable[[], None]) -> None:
         if self.leases.left(namespace) < DEADLINE:
             raise Conflict("the last look took too long")
-        self.writing = True
+        # An earlier write may still arrive, too.
+        before, self.arriving = self.arriving, self.leases.now() + CLAIM
         try:
             send()
-            self.writing = False
+            self.arriving = before
         except Conflict:
-            self.writing = False
+            self.arriving = before
             raise
 
     def why(self, namespace: str, action: Action, verdict: Verdict) -> str:

@@ -21,7 +21,7 @@ LEDGER_ROOM = 1000000
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 DASK = "dask."
 POLICIES = {"": "-", "run-again": "a", "fail": "f", "protect": "p"}
-FLAGS = {"gone": "g", "over": "o", "moved": "m", "started": "s", "elsewhere": "e"}
+FLAGS = {"gone": "g", "over": "o", "beats": "b", "started": "s", "elsewhere": "e"}
 CONDITIONS = {"": "-", "finished": "f", "cancelling": "c", "unstartable": "u", "lost": "l", "cannot-tell": "t", "away": "a"}
 RULES = {"": "-", "finished-jobs": "f", "cancelling-runs": "c", "unstartable-jobs": "u", "lost-runs": "l"}
 
@@ -77,12 +77,13 @@ def checksum(key: str, body: str) -> str:
 
 def fields_of(run_id: str, entry: Entry) -> List[str]:
     flags = "".join(letter for flag, letter in FLAGS.items() if getattr(entry, flag))
+    process = f"{entry.process.upper()}{entry.moves}" if entry.moves else ""
     numbers = (entry.pulled, entry.again, entry.version, entry.observed, entry.total)
     fields = [
         entry.job,
         long_or_short(entry.uid),
-        # A digest in capitals, which are no flags.
-        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags + entry.moved_once.upper(),
+        # The process in capitals, which are no flags.
+        POLICIES.get(entry.on_eviction, "-") + CONDITIONS[entry.condition] + RULES[entry.rule] + flags + process,
         *map(str, numbers),
         entry.marker or "-",
         entry.heartbeat or "-",
@@ -95,13 +96,15 @@ def fields_of(run_id: str, entry: Entry) -> List[str]:
 
 def entry_of(fields: List[str]) -> Entry:
     job, uid, letters, *numbers, marker, heartbeat, end = fields
+    process = re.sub("[a-z]", "", letters[3:])
     pulled, again, version, observed, total = map(int, numbers)
     return Entry(
         job,
         unshortened(uid),
         named(POLICIES, letters[0]),
         **{flag: letter in letters[3:] for flag, letter in FLAGS.items()},
-        moved_once=letters[3:].lstrip("".join(FLAGS.values())).lower(),
+        moves=int(process[-1:] or 0),
+        process=process[:-1].lower(),
         pulled=pulled,
         again=again,
         version=version,

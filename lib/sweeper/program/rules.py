@@ -16,10 +16,10 @@ of the run is not newer than the Job, no heartbeat moves, and no task waits for 
 three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
 
 lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. Or: no
-process is to be seen, and a heartbeat that the sweeper saw moving stands still. One move proves nothing: each process begins with a
-heartbeat, also where heartbeats are off. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a pod is
-terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and
-counted.
+process is to be seen, and a heartbeat that the sweeper saw beating stands still. Few moves prove nothing: each process begins with a
+heartbeat, also where heartbeats are off, and Prefect's client may repeat it. Delay: since the last sign of life. It is longer if Prefect
+may retry a task, or a pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the
+run is left alone and counted.
 
 finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
 look, because an ended pod stays ended.
@@ -159,10 +159,11 @@ class Entry(NamedTuple):
     gone: bool = False
     # The process of this Job is known to have ended.
     over: bool = False
-    # A sweeper saw the heartbeat of one process move twice while the Job was here.
-    moved: bool = False
-    # The process of which it saw the heartbeat move once, as a short digest.
-    moved_once: str = ""
+    # A sweeper saw the heartbeat move so often that it proves more to come.
+    beats: bool = False
+    # Before that: how often, and while which pods and version of the run were to be seen, as a short digest.
+    moves: int = 0
+    process: str = ""
     # A flow container of this Job has started.
     started: bool = False
     # The state of the run does not come from this Job, or another controller manages the Job.
@@ -246,6 +247,9 @@ FORGOTTEN = 24 * 60 * 60
 RUN_AGAIN = 10
 # How long a claim keeps other sweepers from the same action, in observed seconds.
 CLAIM = 30
+# So many moves of a heartbeat prove that it beats. Prefect's client repeats a request without an answer six times, and each process begins
+# with such a request, also where heartbeats are off.
+BEATS = 8
 # Progress extends a delay to at most this multiple.
 RESTARTS = 3
 # How long after its grace period a terminating pod may still live, in seconds.
@@ -357,7 +361,7 @@ def lost(
     submitted = submitted_of(tasks)
     more = max([pod.terminating + LINGERING for pod in left if pod.terminating is not None] or [0])
     marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in left))
-    silent = entry.moved and all(pod.terminating is not None for pod in left)
+    silent = entry.beats and all(pod.terminating is not None for pod in left)
     is_lost = not entry.elsewhere and (silent or over and gone)
     condition = "lost" if is_lost else "cannot-tell"
     failed = next((pod for pod in pods if pod.failed), None)
@@ -450,8 +454,8 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
         entry = counted(entry._replace(rule=rule), old, verdict, elapsed, changed)
         if verdict.condition != "away":
             entry = entry._replace(version=run.version, gone=verdict.gone, over=verdict.over)
-        # It is kept until it was seen to move. A ledger that changes with each heartbeat would be written at each pass.
-        keeps = heeds_life(verdict) or not entry.moved
+        # It is kept until it is known to beat. A ledger that changes with each heartbeat would be written at each pass.
+        keeps = heeds_life(verdict) or not entry.beats
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
         if verdict.condition == "away" and entry.observed >= FORGOTTEN:
             continue
@@ -462,10 +466,12 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
 
 
 def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
-    """The entry after its heartbeat has moved. Each process begins with a heartbeat, so the second move of one is the proof."""
-    process = digest((run.version, sorted((pod.uid, pod.restarts) for pod in pods if pod.started and pod.job_uid == entry.uid)))[:4]
-    moved = entry.moved or entry.moved_once == process
-    return entry._replace(moved=moved, moved_once="" if moved else process)
+    """The entry after the heartbeat has moved, in one version of the run."""
+    process = digest((run.version, sorted((pod.uid, pod.restarts) for pod in pods if pod.started)))[:3]
+    moves = entry.moves + 1 if process == entry.process else 1
+    if entry.beats or moves >= BEATS:
+        return entry._replace(beats=True, moves=0, process="")
+    return entry._replace(moves=moves, process=process)
 
 
 def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod]) -> Entry:

@@ -191,7 +191,7 @@ class Sweeper:
         now = unclear(seen, self.rules)
         self.signs.unclear[namespace] = len(now)
         for run_id in sorted(now - before):
-            why = "nothing of it is to be seen here, but it was never seen to show life, nor to end"
+            why = "nothing of it is to be seen here, but its heartbeat was not seen long enough, and nobody saw it end"
             log.warning("cannot tell: flow run %s of Job %s in %s is left alone: %s", run_id, seen.ledger.runs[run_id].job, namespace, why)
 
 

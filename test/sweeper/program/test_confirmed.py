@@ -19,7 +19,7 @@ from given import (
 from rules import Action, Entry, Run, Sight, after_loss, confirmed, goes_on, judge
 
 # A heartbeat that moved before and is silent now.
-SILENT = ENTRY._replace(moved=True)
+SILENT = ENTRY._replace(beats=True)
 LEAVING = terminating(LIVING_POD)
 
 

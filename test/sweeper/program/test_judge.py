@@ -57,7 +57,7 @@ def test_with_a_finished_run(case):
 
 # Which condition a run is in
 
-MOVED = ENTRY._replace(moved=True)
+MOVED = ENTRY._replace(beats=True)
 GONE = ENTRY._replace(gone=True)
 CONDITIONS = {
     "its Job has failed, so its pod does not wait for a start, and silence on its way out is a loss": (

@@ -14,9 +14,9 @@ RUNS = 5000
 
 def longest(job, end):
     """An entry of a run that has been retried for years, and is looked at for days."""
-    flags = dict(dict.fromkeys(FLAGS, True), moved=False)
-    numbers = {"pulled": 99, "again": 100, "version": 999_999, "observed": 86_400, "total": 129_600}
-    digests = {"marker": "01234567", "heartbeat": "89abcdef", "moved_once": "89ab"}
+    flags = dict(dict.fromkeys(FLAGS, True), beats=False)
+    numbers = {"pulled": 99, "again": 100, "version": 999_999, "observed": 86_400, "total": 129_600, "moves": 7}
+    digests = {"marker": "01234567", "heartbeat": "89abcdef", "process": "89a"}
     texts = {"condition": "cannot-tell", "rule": "unstartable-jobs", "end": end}
     return Entry(job, str(UUID(int=2**128 - 1)), "run-again", **flags, **numbers, **digests, **texts)
 

@@ -15,7 +15,7 @@ from given import (
     orphaned,
 )
 from rules import FORGOTTEN, Ledger, Sight, digest, entry_for, observe
-from test_cases import beating, move_elsewhere, status, submitted, terminated
+from test_cases import LONG, beating, move_elsewhere, status, submitted, terminated
 from test_rules import jobs, state, sweep_for
 from world import NAMESPACE, World, ledger, running
 
@@ -30,7 +30,7 @@ def after(entry, run, jobs=(), pods=(), odd=(), ends=()):
 
 def test_run_of_an_odd_object_stays_in_the_ledger_as_it_is():
     """Nothing counts against it meanwhile: the object may be the pod in which it lives."""
-    entry = ENTRY._replace(moved=True, condition="lost", observed=60)
+    entry = ENTRY._replace(beats=True, condition="lost", observed=60)
     assert after(entry, RUNNING, [FAILED_JOB], odd=["run"]) == (entry, None)
     assert after(None, RUNNING, [JOB], odd=["run"]) == (None, None)
 
@@ -40,7 +40,7 @@ def test_run_that_prefect_does_not_know_stops_no_other():
     run, job = running(world)
     deleted, other = running(world)
     sweeper = world.sweeper()
-    beating(world, sweeper, 60, run, deleted)
+    beating(world, sweeper, LONG, run, deleted)
     world.hidden.add(deleted)
     world.evict(job)
     world.delete_job(other)
@@ -164,7 +164,7 @@ def test_managed_job_of_a_submitted_run_is_not_lost_when_it_goes():
     job["spec"]["managedBy"] = "kueue.x-k8s.io/multikueue"
     world.objects["Pod"].clear()
     sweeper = world.sweeper()
-    beating(world, sweeper, 90, run)
+    beating(world, sweeper, LONG, run)
     del world.objects["Job"][job["metadata"]["name"]]
     sweep_for(world, sweeper, 1200)
     assert state(world, run) == "Submitted"
@@ -175,7 +175,7 @@ def test_job_made_here_for_a_run_that_another_agent_has_does_not_end_it():
     world = World()
     run, job = running(world)
     sweeper = world.sweeper()
-    beating(world, sweeper, 60, run)
+    beating(world, sweeper, LONG, run)
     world.delete_job(job)
     sweep_for(world, sweeper, 30)
     move_elsewhere(world, run)
@@ -201,13 +201,13 @@ def test_run_that_a_stock_agent_here_took_up_is_ended_when_it_fails_there():
     world = World()
     run, job = running(world)
     sweeper = world.sweeper()
-    beating(world, sweeper, 60, run)
+    beating(world, sweeper, LONG, run)
     world.delete_job(job)
     sweep_for(world, sweeper, 30)
     world.set(run, "Scheduled")
     stock = world.submit(run, stamped=False)
     world.start(world.pods_of(stock)[0])
-    beating(world, sweeper, 90, run)
+    beating(world, sweeper, LONG, run)
     world.delete_job(stock)
     sweep_for(world, sweeper, 120)
     assert state(world, run) == "Failed"

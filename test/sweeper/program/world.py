@@ -11,7 +11,7 @@ from api_server import Refused
 from errors import Conflict
 from lease import NAME as LEASE
 from ledger import read
-from rules import WAITING, Rules, Run, Task
+from rules import BEATS, WAITING, Rules, Run, Task
 from signs import Signs
 from sweeper import Sweeper, one_pass
 
@@ -393,9 +393,9 @@ def running(world, **job):
 
 
 def see_alive(world, sweeper, *runs):
-    """Lets a sweeper see that flow runs live: by their second heartbeat, because the first comes also where they are off."""
+    """Lets a sweeper see that flow runs live."""
     world.sweep(sweeper)
-    for _ in range(2):
+    for _ in range(BEATS):
         world.pass_time(INTERVAL)
         for run in runs:
             world.beat(run)
