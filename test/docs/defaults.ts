@@ -340,7 +340,7 @@ export const unsayable: Record<string, string> = {
   'PrefectWorkerProps.egress': 'nothing is written: an empty list is nowhere, not anywhere',
   'PrefectWorkerProps.workQueues': 'nothing is written',
   'PrefectAgentOptions.flowNamespace': 'the agent asks for the namespace of its pod',
-  'PrefectAgentProps.sweeper': 'the app decides',
+  'PrefectAgentOptions.sweeper': 'the app decides',
   'PrefectAgentOptions.egress': 'nothing is written: an empty list is nowhere, not anywhere',
   'PrefectAgentOptions.serviceAccountName': 'another object is made instead',
   'PrefectCloudOptions.tenantId': 'nothing is written, and Prefect decides',
