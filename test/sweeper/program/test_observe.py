@@ -14,7 +14,7 @@ from given import (
     WAITING_POD,
     orphaned,
 )
-from rules import FORGOTTEN, Ledger, Sight, digest, entry_for, observe
+from rules import BEATS, FORGOTTEN, Ledger, Sight, digest, entry_for, observe
 from test_cases import LONG, beating, move_elsewhere, status, submitted, terminated
 from test_rules import jobs, state, sweep_for
 from world import NAMESPACE, World, ledger, running
@@ -47,6 +47,24 @@ def test_run_that_prefect_does_not_know_stops_no_other():
     sweep_for(world, sweeper, 120)
     assert state(world, run) == "Failed"
     assert sweeper.signs.counters["errors"][NAMESPACE, "pass"] == 0
+
+
+# The heartbeat, when it was last seen, was another one.
+BEATEN = ENTRY._replace(version=RUNNING.version, heartbeat="01234567")
+
+
+@pytest.mark.parametrize("moves", range(BEATS))
+def test_moves_of_one_version_and_the_same_pods_prove_a_heartbeat_when_there_are_enough(moves):
+    entry = BEATEN
+    for _ in range(moves + 1):
+        entry = after(entry, RUNNING, [JOB], [LIVING_POD])[0]._replace(heartbeat="01234567")
+    assert (entry.beats, entry.moves) == ((True, 0) if moves + 1 == BEATS else (False, moves + 1))
+
+
+def test_proven_heartbeat_is_not_counted_any_more():
+    """An entry has room for one of the two."""
+    entry, _ = after(BEATEN._replace(beats=True), RUNNING, [JOB], [LIVING_POD])
+    assert (entry.beats, entry.moves, entry.process) == (True, 0, "")
 
 
 LONG_AWAY = ENTRY._replace(condition="away", marker=digest(()), observed=FORGOTTEN - 30, gone=True)
