@@ -381,7 +381,8 @@ class History:
 
     @event(3)
     def job_is_let_go(self, job):
-        if job["spec"].pop("suspend", None) and self.is_there(job):
+        # Kubernetes makes no pod for a Job that is being deleted.
+        if job["spec"].pop("suspend", None) and self.is_there(job) and not job["metadata"].get("deletionTimestamp"):
             self.world.pod_of(job)["status"] = {"phase": "Pending"}
             self.progress(self.run_of(job), anew=True)
             happened("job let go")
