@@ -109,6 +109,7 @@ when the Secret changes. So it is in no Pod, and no other process of the contain
 usage: credentials.py FILE=VARIABLE PROGRAM [ARGUMENT ...]        runs a program with it
 """
 
+import base64
 import os
 import re
 import runpy
@@ -116,9 +117,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 SECONDS = 10
+# An auth string may have spaces inside.
+USABLE = re.compile(rb"[!-~]([ -~]*[!-~])?")
 
 
 def take(option: str) -> None:
@@ -130,8 +133,8 @@ def take(option: str) -> None:
         sys.exit(f"The Secret of {variable} cannot be read: {error.strerror}")
     if not value:
         sys.exit(f"The Secret of {variable} is empty: put the API key or auth string into it")
-    # An auth string may have spaces inside. The value itself is in no message.
-    if not re.fullmatch(rb"[!-~]([ -~]*[!-~])?", value):
+    # The value itself is in no message.
+    if not USABLE.fullmatch(value):
         sys.exit(
             f"The Secret of {variable} has a sign that no HTTP header can have, or white space around it, perhaps a newline at its end: "
             "put the value alone into it, as \`kubectl create secret generic --from-literal\` does"
@@ -139,24 +142,41 @@ def take(option: str) -> None:
     os.environ[variable] = value.decode("ascii")
 
 
+def header(option: str) -> Optional[str]:
+    """The Authorization header of what the file has now, as Prefect's client writes it. None if no header can have it."""
+    file, _, variable = option.partition("=")
+    value = read(file)
+    if not USABLE.fullmatch(value):
+        return None
+    return f"Bearer {value.decode()}" if variable == "PREFECT_API_KEY" else f"Basic {base64.b64encode(value).decode()}"
+
+
 def watch(option: str, end: Callable[[], None]) -> None:
-    """Calls \`end\` once the file has another value: Prefect reads its settings at the start alone."""
+    """Calls \`end\` once the file has another value that can be used: Prefect reads its settings at the start alone."""
     file, _, variable = option.partition("=")
     taken = os.environ[variable].encode()
 
     def look() -> None:
+        last = taken
         while True:
             time.sleep(SECONDS)
-            try:
-                value = Path(file).read_bytes()
-            except OSError:
-                continue  # whoever changes the Secret may not be done
-            if value and value != taken:
-                print(f"The Secret of {variable} has changed: ending, to be started with the new value", flush=True)
-                end()
-                return
+            value = read(file)
+            if value not in (last, taken) and value:
+                last = value
+                if USABLE.fullmatch(value):
+                    print(f"The Secret of {variable} has changed: ending, to be started with the new value", flush=True)
+                    end()
+                    return
+                print(f"The Secret of {variable} has changed to a value that no HTTP header can have: the former one is kept", flush=True)
 
     threading.Thread(target=look, daemon=True, name="credentials").start()
+
+
+def read(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError:
+        return b""  # whoever changes the Secret may not be done
 
 
 if __name__ == "__main__":
@@ -210,14 +230,13 @@ if __name__ == "__main__":
 `,
   'start_worker.py': `"""Starts the stock Prefect worker, and lets it end without losing a flow run.
 
-Told to end (SIGTERM), the stock worker leaves what it is submitting: such a flow run stays Pending, is never taken up again, and holds its
-slots. Here it takes no more runs, finishes those that it is submitting, and then ends. It removes its own record from the work pool, as
-each pod has a name of its own and nobody else would.
+Told to end (SIGTERM), it takes no more runs, finishes those that it is submitting (submissions.py), and then ends. It removes its own
+record from the work pool, as each pod has a name of its own and nobody else would.
 
 \`alive\` is touched while Prefect's own check says that the worker polls; \`polled\` after each answer of the API to "what is ready to run?"
 from a pool that is there. Prefect's check does not look at the answer.
 
-usage: start_worker.py --signs DIRECTORY [--credentials FILE=VARIABLE] worker start [OPTION ...]
+usage: start_worker.py --signs DIRECTORY --finish-within SECONDS [--credentials FILE=VARIABLE] worker start [OPTION ...]
 """
 
 import argparse
@@ -230,12 +249,8 @@ import time
 from pathlib import Path
 
 import credentials
+import submissions
 
-# What Prefect keeps for itself, and this program needs: in another release it may be called otherwise, and a worker that loses runs at each
-# rollout must not start.
-METHODS = ["_submit_scheduled_flow_runs", "_submit_run"]
-SUBMITTING = "_submitting_flow_run_ids"
-FIELDS = [SUBMITTING, "_work_pool_name"]
 SECONDS_BETWEEN_SIGNS = 10
 SECONDS_BETWEEN_COMPLAINTS = 60
 
@@ -281,22 +296,21 @@ def leave_signs(signs: Signs) -> None:
     PrefectClient.get_scheduled_flow_runs_for_work_pool = get_scheduled_flow_runs_for_work_pool
 
 
-def finish_submissions(signs: Signs) -> None:
+def finish_submissions(signs: Signs, seconds: float) -> None:
     from prefect.settings import get_current_settings
+    from prefect.workers import base
     from prefect_kubernetes.worker import KubernetesWorker
 
-    absent = [name for name in METHODS if not callable(getattr(KubernetesWorker, name, None))]
+    absent = [name for name in submissions.METHODS if not callable(getattr(KubernetesWorker, name, None))]
+    absent += [] if hasattr(base, submissions.LOOP) else [submissions.LOOP]
     if absent:
         sys.exit(missing(absent))
-    start, submit = KubernetesWorker.start, KubernetesWorker._submit_scheduled_flow_runs
-    told_to_end = threading.Event()
-
-    async def submit_scheduled_flow_runs(self, flow_run_response):
-        # The other workers of the pool get them.
-        return [] if told_to_end.is_set() else await submit(self, flow_run_response)
+    start = KubernetesWorker.start
+    of_worker = submissions.Submissions(seconds)
+    of_worker.guard(KubernetesWorker, base)
 
     async def start_until_told(self, *args, **kwargs):
-        absent = [name for name in FIELDS if not hasattr(self, name)]
+        absent = [name for name in submissions.FIELDS if not hasattr(self, name)]
         if absent:
             sys.exit(missing(absent))
         signs.keep(self, get_current_settings().worker.query_seconds)
@@ -304,11 +318,7 @@ def finish_submissions(signs: Signs) -> None:
         tasks = set()
 
         async def finish() -> None:
-            told_to_end.set()
-            count = len(getattr(self, SUBMITTING))
-            print(f"Told to end: taking no more flow runs, finishing {count} submission(s)", flush=True)
-            while getattr(self, SUBMITTING):
-                await asyncio.sleep(0.1)
+            await of_worker.finish(self, "Told to end")
             # The command of Prefect ends in order on it, with exit code 0.
             command.cancel()
 
@@ -321,10 +331,9 @@ def finish_submissions(signs: Signs) -> None:
         try:
             await start(self, *args, **kwargs)
         finally:
-            if told_to_end.is_set():
+            if of_worker.closed:
                 await remove_record(self)
 
-    KubernetesWorker._submit_scheduled_flow_runs = submit_scheduled_flow_runs
     KubernetesWorker.start = start_until_told
 
 
@@ -362,6 +371,7 @@ async def remove_record(worker) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--signs", type=Path, required=True)
+    parser.add_argument("--finish-within", type=float, required=True, metavar="SECONDS")
     parser.add_argument("--credentials", metavar="FILE=VARIABLE")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
@@ -371,7 +381,9 @@ def main() -> None:
         credentials.watch(options.credentials, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
     leave_signs(signs)
-    finish_submissions(signs)
+    finish_submissions(signs, options.finish_within)
+    submissions.outlast_bad_answers(options.credentials)
+    submissions.create_each_job_once()
     from prefect.cli import app
 
     sys.argv = ["prefect", *options.command]
@@ -380,6 +392,178 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+`,
+  'submissions.py': `"""Lets the stock Prefect worker submit each flow run once, and to its end.
+
+By itself it loses flow runs that it has set to Pending, which nobody takes up again: all that it is submitting when it is told to end,
+or when one answer of Prefect's API ends it, and each one for which the API answers badly for a minute. It starts two Jobs for one flow run
+when the answer to the creation of the first is lost.
+"""
+
+import asyncio
+import functools
+import itertools
+import json
+import random
+import sys
+import time
+from contextvars import ContextVar
+from typing import Optional
+
+import credentials
+
+# What Prefect keeps for itself, and this program needs: in another release it may be called otherwise, and a worker that loses runs
+# must not start.
+METHODS = ["_submit_scheduled_flow_runs", "_submit_run", "_submit_run_and_capture_errors", "_release_limit_slot"]
+LOOP = "critical_service_loop"
+FIELDS = ["_submitting_flow_run_ids", "_cancelling_observer", "_work_pool_name"]
+
+# Prefect's API is asked again until it answers. A 500 may be a fault of the server with this one request.
+TIMES_AFTER_500 = 10
+LONGEST_PAUSE_SECONDS = 30
+SECONDS_BETWEEN_COMPLAINTS = 60
+KUBERNETES_TIMEOUT_SECONDS = 60
+# Kubernetes' own letters for generated names, which make no words.
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+LONGEST_JOB_NAME = 63
+
+of_a_submission = ContextVar("of_a_submission", default=False)
+
+
+class Submissions:
+    """Of one worker: which flow runs it is submitting, and whether it still takes others."""
+
+    def __init__(self, seconds_to_finish: float):
+        self.seconds_to_finish = seconds_to_finish
+        self.under_way: list = []
+        self.closed = False
+
+    def unfinished(self, worker) -> int:
+        return len({*self.under_way, *worker._submitting_flow_run_ids})
+
+    async def finish(self, worker, reason: str) -> None:
+        self.closed = True
+        print(f"{reason}: taking no more flow runs, finishing {self.unfinished(worker)} submission(s)", flush=True)
+        deadline = time.monotonic() + self.seconds_to_finish
+        while self.unfinished(worker) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        left = self.unfinished(worker)
+        if left:
+            print(f"Ending, with {left} submission(s) unfinished: their flow runs may stay Pending", file=sys.stderr, flush=True)
+
+    def guard(self, worker_class, module) -> None:
+        """Makes a worker take and submit flow runs as this class says. \`module\` is where the worker's loops come from."""
+        loop = getattr(module, LOOP)
+        take, submit, start = (getattr(worker_class, name) for name in METHODS[:3])
+
+        def counted(method):
+            @functools.wraps(method)
+            async def run(worker, flow_run, **kwargs):
+                self.under_way.append(flow_run.id)
+                try:
+                    return await method(worker, flow_run, **kwargs)
+                finally:
+                    self.under_way.remove(flow_run.id)
+
+            return run
+
+        async def take_flow_runs(worker, flow_run_response):
+            # The other workers of the pool get them.
+            return [] if self.closed else await take(worker, flow_run_response)
+
+        async def submit_run(worker, flow_run):
+            of_a_submission.set(True)
+            try:
+                await submit(worker, flow_run)
+            except Exception:
+                # It would end the worker and its other submissions. This flow run is still Scheduled, so it is taken again.
+                worker.get_flow_run_logger(flow_run).exception(f"Flow run '{flow_run.id}' could not be submitted")
+                worker._submitting_flow_run_ids.discard(flow_run.id)
+                worker._release_limit_slot(flow_run.id)
+                if worker._cancelling_observer is not None:
+                    worker._cancelling_observer.remove_in_flight_flow_run_id(flow_run.id)
+
+        async def loop_and_finish(workload, **kwargs):
+            try:
+                await loop(workload, **kwargs)
+            except Exception as error:
+                # A long outage, or a refusal such as 401, ends the worker.
+                await self.finish(workload.__self__, f"Ending, as Prefect's API cannot be asked ({type(error).__name__})")
+                raise
+
+        setattr(module, LOOP, loop_and_finish)
+        worker_class._submit_scheduled_flow_runs = take_flow_runs
+        worker_class._submit_run = counted(submit_run)
+        # It reports a failure after \`_submit_run\` has ended.
+        worker_class._submit_run_and_capture_errors = counted(start)
+
+
+def outlast_bad_answers(option: Optional[str]) -> None:
+    """Repeats each request of a submission as it is, with the id by which Prefect's API knows a transition that it has already made."""
+    import httpx
+    from prefect.client.base import PrefectHttpxAsyncClient
+
+    send = PrefectHttpxAsyncClient.send
+    told = [float("-inf")]
+
+    def complain(request, answer: str) -> None:
+        if time.monotonic() - told[0] > SECONDS_BETWEEN_COMPLAINTS:
+            told[0] = time.monotonic()
+            line = f"A submission waits for Prefect's API: {answer} to {request.method} {request.url.path}"
+            print(line, file=sys.stderr, flush=True)
+
+    async def send_until_answered(self, request, *args, **kwargs):
+        if not of_a_submission.get():
+            return await send(self, request, *args, **kwargs)
+        for attempt in itertools.count(1):
+            try:
+                return await send(self, request, *args, **kwargs)
+            except httpx.TransportError as error:
+                complain(request, type(error).__name__)
+            except httpx.HTTPStatusError as error:
+                status = error.response.status_code
+                if not (status in (401, 408, 429) or status > 500 or (status == 500 and attempt < TIMES_AFTER_500)):
+                    raise
+                complain(request, str(status))
+                # The key of this process may have been replaced.
+                header = credentials.header(option) if status == 401 and option else None
+                if header:
+                    request.headers["Authorization"] = header
+            await asyncio.sleep(min(2**attempt, LONGEST_PAUSE_SECONDS))
+
+    PrefectHttpxAsyncClient.send = send_until_answered
+
+
+def create_each_job_once() -> None:
+    """With one name for all attempts of the worker to create a Job: Kubernetes refuses a second Job of that name."""
+    from kubernetes_asyncio.client import ApiException, V1Job, V1ObjectMeta
+    from prefect_kubernetes import worker
+
+    class BatchV1Api(worker.BatchV1Api):
+        # The worker makes one for each Job.
+        chosen: Optional[str] = None
+
+        async def create_namespaced_job(self, namespace, body, **kwargs):
+            metadata = body["metadata"]
+            if "name" not in metadata:
+                ending = "".join(random.choices(LETTERS, k=10))
+                self.chosen = metadata["name"] = metadata["generateName"][: LONGEST_JOB_NAME - len(ending)] + ending
+            try:
+                return await super().create_namespaced_job(namespace, body, _request_timeout=KUBERNETES_TIMEOUT_SECONDS, **kwargs)
+            except ApiException as error:
+                if self.chosen is None or not already_exists(error):
+                    raise
+                return V1Job(metadata=V1ObjectMeta(name=self.chosen, namespace=namespace))
+
+    worker.BatchV1Api = BatchV1Api
+
+
+def already_exists(error) -> bool:
+    # There are other conflicts, for example of a resource quota.
+    try:
+        return error.status == 409 and json.loads(error.body)["reason"] == "AlreadyExists"
+    except (KeyError, TypeError, ValueError):
+        return False
 `,
   'register_work_pool.py': `"""Registers the base job template of a Kubernetes work pool, and changes nothing else of the pool.
 

@@ -106,10 +106,11 @@ const DEFAULT_RESOURCES: ContainerResources = {
 };
 
 /** The programs of the pods. The program of the work pool is in the ConfigMap of the pool. */
-const FILES = ['check_access.py', 'credentials.py', 'start_observer.py', 'start_worker.py'] as const;
+const FILES = ['check_access.py', 'credentials.py', 'start_observer.py', 'start_worker.py', 'submissions.py'] as const;
 
 /** The worker ends as soon as its submissions are finished. A slow API makes each of them take a minute. */
 const GRACE_SECONDS = 300;
+const SECONDS_TO_END = 10;
 
 /** Names that Prefect writes into labels unchanged. */
 const PLAIN_LABEL = /^(?!.*--)[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
@@ -191,6 +192,7 @@ export class PrefectWorker extends Construct {
       program: 'start_worker.py',
       args: [
         '--signs=/tmp',
+        `--finish-within=${GRACE_SECONDS - SECONDS_TO_END}`,
         'worker',
         'start',
         '--type=kubernetes',

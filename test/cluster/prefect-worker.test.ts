@@ -141,19 +141,12 @@ describe('a worker whose flow runs have a namespace of their own', () => {
     for (let i = 0; i < SUBMISSIONS; i++) runs.push(await create());
     await rollout;
     expect(await said).toMatch(/finishing [1-9]\d* submission/);
-    // A server with SQLite answers 503 to many at once. Prefect itself then ends the run before it has a Job, and somebody starts it again.
-    const isLost = ({ state }: Answer) => state.name === 'Crashed' && /^Failed to submit flow run .*\b503\b/s.test(state.message);
-    let startedAgain = 0;
+    // A server with SQLite answers 503 to many at once.
     await flows.eventually(async () => {
       const all: Answer[] = await prefect.ask('POST', '/flow_runs/filter', { flow_runs: { id: { any_: runs } }, limit: SUBMISSIONS });
-      for (const { id } of all.filter(isLost)) {
-        await prefect.ask('POST', `/flow_runs/${id}/set_state`, { state: { type: 'SCHEDULED' }, force: true });
-        startedAgain += 1;
-      }
       const left = all.filter(({ infrastructure_pid }) => !infrastructure_pid);
       expect(left.map(({ id, state }) => [id, state.name, state.message])).toEqual([]);
     });
-    console.info(`of ${SUBMISSIONS} submissions ${startedAgain} met a 503 of Prefect's server`);
     await rolledOut(home);
     const jobs = (await flows.list('jobs', 'prefect.io/flow-run-id')).map(
       ({ metadata }) => metadata.labels?.['prefect.io/flow-run-id'] as string,

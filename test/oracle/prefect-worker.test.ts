@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { eventually } from '../cluster/harness/eventually';
 import { PREFECT3_NEWEST, Prefect3Server, WorkerProgram } from './prefect3';
 
-const START = ['--signs=HOME', 'worker', 'start', '--type=kubernetes', '--pool=k8s', '--no-create-pool-if-not-found'];
+const START = ['--signs=HOME', '--finish-within=60', 'worker', 'start', '--type=kubernetes', '--pool=k8s', '--no-create-pool-if-not-found'];
 const ENV = {
   PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_ENABLED: 'false',
   PREFECT_WORKER_QUERY_SECONDS: '1',
@@ -30,9 +30,13 @@ function start(args: string[], env: Record<string, string>, before?: string): Wo
 const until = (holds: () => boolean, program: WorkerProgram): Promise<void> =>
   eventually(() => expect(holds()).toBe(true), { interval: 200, state: async () => program.log });
 
-describe.each(['_submit_scheduled_flow_runs', '_submit_run'])('Prefect without %s', (name) => {
+describe.each([
+  ['_submit_scheduled_flow_runs', 'base.BaseWorker'],
+  ['_submit_run_and_capture_errors', 'base.BaseWorker'],
+  ['critical_service_loop', 'base'],
+])('Prefect without %s', (name, owner) => {
   test('no worker starts', async () => {
-    const worker = start(START, NOWHERE, `from prefect.workers.base import BaseWorker\ndel BaseWorker.${name}`);
+    const worker = start(START, NOWHERE, `from prefect.workers import base\ndel ${owner}.${name}`);
     expect(await worker.ended()).toBe(1);
     expect(worker.log).toContain(`Prefect ${PREFECT3_NEWEST} has no ${name}, by which this worker finishes its submissions before it ends`);
   });

@@ -1,13 +1,12 @@
 """Starts the stock Prefect worker, and lets it end without losing a flow run.
 
-Told to end (SIGTERM), the stock worker leaves what it is submitting: such a flow run stays Pending, is never taken up again, and holds its
-slots. Here it takes no more runs, finishes those that it is submitting, and then ends. It removes its own record from the work pool, as
-each pod has a name of its own and nobody else would.
+Told to end (SIGTERM), it takes no more runs, finishes those that it is submitting (submissions.py), and then ends. It removes its own
+record from the work pool, as each pod has a name of its own and nobody else would.
 
 `alive` is touched while Prefect's own check says that the worker polls; `polled` after each answer of the API to "what is ready to run?"
 from a pool that is there. Prefect's check does not look at the answer.
 
-usage: start_worker.py --signs DIRECTORY [--credentials FILE=VARIABLE] worker start [OPTION ...]
+usage: start_worker.py --signs DIRECTORY --finish-within SECONDS [--credentials FILE=VARIABLE] worker start [OPTION ...]
 """
 
 import argparse
@@ -20,12 +19,8 @@ import time
 from pathlib import Path
 
 import credentials
+import submissions
 
-# What Prefect keeps for itself, and this program needs: in another release it may be called otherwise, and a worker that loses runs at each
-# rollout must not start.
-METHODS = ["_submit_scheduled_flow_runs", "_submit_run"]
-SUBMITTING = "_submitting_flow_run_ids"
-FIELDS = [SUBMITTING, "_work_pool_name"]
 SECONDS_BETWEEN_SIGNS = 10
 SECONDS_BETWEEN_COMPLAINTS = 60
 
@@ -71,22 +66,21 @@ def leave_signs(signs: Signs) -> None:
     PrefectClient.get_scheduled_flow_runs_for_work_pool = get_scheduled_flow_runs_for_work_pool
 
 
-def finish_submissions(signs: Signs) -> None:
+def finish_submissions(signs: Signs, seconds: float) -> None:
     from prefect.settings import get_current_settings
+    from prefect.workers import base
     from prefect_kubernetes.worker import KubernetesWorker
 
-    absent = [name for name in METHODS if not callable(getattr(KubernetesWorker, name, None))]
+    absent = [name for name in submissions.METHODS if not callable(getattr(KubernetesWorker, name, None))]
+    absent += [] if hasattr(base, submissions.LOOP) else [submissions.LOOP]
     if absent:
         sys.exit(missing(absent))
-    start, submit = KubernetesWorker.start, KubernetesWorker._submit_scheduled_flow_runs
-    told_to_end = threading.Event()
-
-    async def submit_scheduled_flow_runs(self, flow_run_response):
-        # The other workers of the pool get them.
-        return [] if told_to_end.is_set() else await submit(self, flow_run_response)
+    start = KubernetesWorker.start
+    of_worker = submissions.Submissions(seconds)
+    of_worker.guard(KubernetesWorker, base)
 
     async def start_until_told(self, *args, **kwargs):
-        absent = [name for name in FIELDS if not hasattr(self, name)]
+        absent = [name for name in submissions.FIELDS if not hasattr(self, name)]
         if absent:
             sys.exit(missing(absent))
         signs.keep(self, get_current_settings().worker.query_seconds)
@@ -94,11 +88,7 @@ def finish_submissions(signs: Signs) -> None:
         tasks = set()
 
         async def finish() -> None:
-            told_to_end.set()
-            count = len(getattr(self, SUBMITTING))
-            print(f"Told to end: taking no more flow runs, finishing {count} submission(s)", flush=True)
-            while getattr(self, SUBMITTING):
-                await asyncio.sleep(0.1)
+            await of_worker.finish(self, "Told to end")
             # The command of Prefect ends in order on it, with exit code 0.
             command.cancel()
 
@@ -111,10 +101,9 @@ def finish_submissions(signs: Signs) -> None:
         try:
             await start(self, *args, **kwargs)
         finally:
-            if told_to_end.is_set():
+            if of_worker.closed:
                 await remove_record(self)
 
-    KubernetesWorker._submit_scheduled_flow_runs = submit_scheduled_flow_runs
     KubernetesWorker.start = start_until_told
 
 
@@ -152,6 +141,7 @@ async def remove_record(worker) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--signs", type=Path, required=True)
+    parser.add_argument("--finish-within", type=float, required=True, metavar="SECONDS")
     parser.add_argument("--credentials", metavar="FILE=VARIABLE")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
@@ -161,7 +151,9 @@ def main() -> None:
         credentials.watch(options.credentials, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
     leave_signs(signs)
-    finish_submissions(signs)
+    finish_submissions(signs, options.finish_within)
+    submissions.outlast_bad_answers(options.credentials)
+    submissions.create_each_job_once()
     from prefect.cli import app
 
     sys.argv = ["prefect", *options.command]

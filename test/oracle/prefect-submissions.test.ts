@@ -1,0 +1,354 @@
+/** What becomes of a flow run while the real worker of Prefect 3 submits it, and Prefect's API or Kubernetes answers badly. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request as ask, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from '../cluster/harness/eventually';
+import { PREFECT3_NEWEST, Prefect3Server, WorkerProgram } from './prefect3';
+
+/** What happens to a request: a status instead of an answer, or the request arrives and its answer is lost. */
+type Fault = number | 'answer lost';
+type Faults = (method: string, path: string, authorization?: string) => Fault | undefined;
+const NONE: Faults = () => undefined;
+
+/** The first `times` requests that match meet a fault. */
+function first(times: number, matching: RegExp, fault: Fault): Faults & { met: number } {
+  const faults = Object.assign(
+    (method: string, path: string) => {
+      if (faults.met === times || !matching.test(`${method} ${path}`)) return undefined;
+      faults.met += 1;
+      return fault;
+    },
+    { met: 0 },
+  );
+  return faults;
+}
+
+const textOf = async (message: IncomingMessage): Promise<string> => (await message.setEncoding('utf8').toArray()).join('');
+
+async function listen(server: Server): Promise<number> {
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** Stands between the worker and Prefect's API. */
+class Between {
+  faults = NONE;
+  private readonly server = createServer((request, response) => void this.handle(request, response));
+  private port = 0;
+
+  static async start(to: string): Promise<Between> {
+    const between = new Between(new URL(to));
+    between.port = await listen(between.server);
+    return between;
+  }
+
+  private constructor(private readonly to: URL) {
+    // Events of Prefect have a WebSocket.
+    this.server.on('upgrade', (request, socket, head) => {
+      const there = connect(Number(to.port), to.hostname, () => {
+        const headers = request.rawHeaders.map((text, i) => text + (i % 2 ? '\r\n' : ': ')).join('');
+        there.write(`${request.method} ${request.url} HTTP/1.1\r\n${headers}\r\n`);
+        there.write(head);
+        there.pipe(socket).pipe(there);
+      });
+      for (const each of [there, socket]) each.on('error', () => [there.destroy(), socket.destroy()]);
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/api`;
+  }
+
+  private async handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url: path = '', headers } = incoming;
+    const fault = this.faults(method, path, headers.authorization);
+    const body = await textOf(incoming);
+    if (typeof fault === 'number') {
+      response.writeHead(fault, { 'content-type': 'application/json' }).end('{}');
+      return;
+    }
+    const forwarded = ask({
+      host: this.to.hostname,
+      port: this.to.port,
+      method,
+      path,
+      headers: { ...headers, 'accept-encoding': 'identity' },
+      agent: false,
+    });
+    forwarded.on('error', () => response.destroy());
+    forwarded.on('response', async (answer: IncomingMessage) => {
+      const text = await textOf(answer);
+      if (fault === 'answer lost') response.destroy();
+      else response.writeHead(answer.statusCode ?? 500, { 'content-type': 'application/json' }).end(text);
+    });
+    forwarded.end(body);
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
+
+/** The Jobs of an API server, which makes names of its own and refuses a name that is there. */
+class Jobs {
+  faults = NONE;
+  readonly names = new Map<string, string>();
+  private readonly server = createServer((request, response) => void this.handle(request, response));
+  port = 0;
+
+  static async start(): Promise<Jobs> {
+    const jobs = new Jobs();
+    jobs.port = await listen(jobs.server);
+    return jobs;
+  }
+
+  of(run: string): string[] {
+    return [...this.names].flatMap(([name, of]) => (of === run ? [name] : []));
+  }
+
+  private async handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { metadata } = JSON.parse(await textOf(incoming));
+    const fault = this.faults(incoming.method ?? '', incoming.url ?? '');
+    const answer = (status: number, body: object) => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
+    if (typeof fault === 'number') return answer(fault, { reason: 'Conflict', message: 'refused by the test' });
+    const name = metadata.name ?? metadata.generateName + Math.random().toString(36).slice(2, 7);
+    const isThere = this.names.has(name);
+    if (!isThere) this.names.set(name, metadata.labels['prefect.io/flow-run-id']);
+    if (fault === 'answer lost') response.destroy();
+    else if (isThere) answer(409, { reason: 'AlreadyExists', message: `jobs.batch "${name}" already exists` });
+    else answer(201, { metadata: { ...metadata, name, namespace: 'default' } });
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
+
+let server: Prefect3Server;
+let api: Between;
+let jobs: Jobs;
+let deployment: string;
+let worker: WorkerProgram;
+
+beforeAll(async () => {
+  server = await Prefect3Server.start(PREFECT3_NEWEST);
+  await server.ask('POST', '/work_pools/', { name: 'k8s', type: 'kubernetes' });
+  const { body: flow } = await server.ask('POST', '/flows/', { name: 'flow' });
+  const { body } = await server.ask('POST', '/deployments/', { name: 'd', flow_id: flow.id, work_pool_name: 'k8s', entrypoint: 'a.py:a' });
+  deployment = body.id;
+});
+beforeEach(async () => {
+  api = await Between.start(server.url);
+  jobs = await Jobs.start();
+});
+afterEach(async () => {
+  await worker.stop();
+  await api.stop();
+  await jobs.stop();
+});
+afterAll(async () => {
+  await server.stop();
+});
+
+function start(options = ['--finish-within=60']): void {
+  const env = {
+    PREFECT_API_URL: api.url,
+    PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_ENABLED: 'false',
+    // Without a pause.
+    ...Object.fromEntries(
+      ['DELAY', 'JITTER_MIN', 'JITTER_MAX'].map((of) => [`PREFECT_INTEGRATIONS_KUBERNETES_WORKER_CREATE_JOB_RETRY_${of}_SECONDS`, '0']),
+    ),
+    PREFECT_WORKER_QUERY_SECONDS: '1',
+    // Each bad answer shall reach the worker.
+    PREFECT_CLIENT_MAX_RETRIES: '0',
+  };
+  const before = [
+    'from kubernetes_asyncio import client, config',
+    'def load():',
+    `    client.Configuration.set_default(client.Configuration(host="http://127.0.0.1:${jobs.port}"))`,
+    'config.load_incluster_config = load',
+    `sys.path.insert(0, ${JSON.stringify(join(__dirname, '../../lib/worker/program'))})`,
+    'import submissions',
+    'submissions.LONGEST_PAUSE_SECONDS = 0.1',
+    'import credentials',
+    'credentials.SECONDS = 0.5',
+  ].join('\n');
+  const args = ['--signs=HOME', ...options, 'worker', 'start', '--type=kubernetes', '--pool=k8s', '--name=w'];
+  worker = new WorkerProgram('start_worker.py', args, env, before);
+}
+
+const create = async (): Promise<string> =>
+  (await server.ask('POST', `/deployments/${deployment}/create_flow_run`, { state: { type: 'SCHEDULED' } })).body.id;
+const read = async (run: string) => (await server.ask('GET', `/flow_runs/${run}`)).body;
+const settled = (holds: () => Promise<void>): Promise<void> =>
+  eventually(holds, { interval: 200, timeout: 60_000, state: async () => worker.log });
+
+/** It has one Job, and Prefect knows its name. */
+const submitted = (run: string): Promise<void> =>
+  settled(async () => {
+    const { infrastructure_pid } = await read(run);
+    expect(infrastructure_pid).not.toBeNull();
+    expect(jobs.of(run).map((name) => `default:${name}`)).toEqual([infrastructure_pid]);
+  });
+
+const SET_STATE = /^POST \/api\/flow_runs\/[^/]+\/set_state$/;
+const SET_LABELS = /^PATCH \/api\/flow_runs\/[^/]+\/labels$/;
+
+describe('each request of a submission meets bad answers, and is repeated', () => {
+  const REQUESTS = {
+    'reads the deployment': /^GET \/api\/deployments\/[^/]+$/,
+    'sets a state': SET_STATE,
+    'sets the labels': SET_LABELS,
+    'sets the name of the Job': /^PATCH \/api\/flow_runs\/[^/]+$/,
+  };
+  test.each(Object.entries(REQUESTS))('%s: 500, 503, 401 and lost answers', async (_name, matching) => {
+    const faults = [500, 503, 401, 'answer lost' as const].map((fault) => first(2, matching, fault));
+    api.faults = (method, path) => {
+      for (const next of faults) {
+        const fault = next(method, path);
+        if (fault !== undefined) return fault;
+      }
+      return undefined;
+    };
+    const run = await create();
+    start();
+    await submitted(run);
+    expect(faults.map(({ met }) => met)).toEqual([2, 2, 2, 2]);
+    expect(worker.log).toContain("A submission waits for Prefect's API: 500 to ");
+    expect((await read(run)).state.type).toBe('PENDING');
+  });
+});
+
+test('a refusal of one submission does not end the others, and its flow run is taken again', async () => {
+  const refusal = first(1, /^GET \/api\/deployments\/[^/]+$/, 403);
+  api.faults = refusal;
+  const runs = [await create(), await create(), await create()];
+  start();
+  for (const run of runs) await submitted(run);
+  expect(refusal.met).toBe(1);
+  expect(worker.log).toContain('could not be submitted');
+});
+
+test('a fault of the server that stays ends the flow run as Crashed', async () => {
+  api.faults = first(Number.POSITIVE_INFINITY, SET_LABELS, 500);
+  const run = await create();
+  start();
+  await settled(async () => expect((await read(run)).state.type).toBe('CRASHED'));
+  expect(jobs.of(run)).toEqual([]);
+});
+
+describe('Kubernetes', () => {
+  test('the answer to the creation of a Job is lost: there is one Job', async () => {
+    const lost = first(1, /^POST /, 'answer lost');
+    jobs.faults = lost;
+    const run = await create();
+    start();
+    await submitted(run);
+    expect(lost.met).toBe(1);
+  });
+
+  test('a conflict that is not about the name is not taken for a Job', async () => {
+    const conflict = first(1, /^POST /, 409);
+    jobs.faults = conflict;
+    const run = await create();
+    start();
+    await submitted(run);
+    expect(conflict.met).toBe(1);
+  });
+});
+
+test('an answer that ends the worker does not end its submissions', async () => {
+  let reached = false;
+  api.faults = (method, path) => {
+    reached ||= SET_LABELS.test(`${method} ${path}`);
+    if (!reached) return undefined;
+    if (path.endsWith('/get_scheduled_flow_runs')) return 401;
+    return worker.log.includes('finishing 1 submission(s)') ? undefined : 503;
+  };
+  const run = await create();
+  start();
+  expect(await worker.ended()).toBe(1);
+  expect(worker.log).toContain("Ending, as Prefect's API cannot be asked (PrefectHTTPStatusError): taking no more flow runs");
+  await submitted(run);
+});
+
+describe('told to end', () => {
+  /** From its third state of a run on, which is Crashed here, Prefect's API answers 503. */
+  async function refusedByBoth(options?: string[]): Promise<string> {
+    jobs.faults = () => 403;
+    let states = 0;
+    api.faults = (method, path) => (SET_STATE.test(`${method} ${path}`) && ++states > 2 ? 503 : undefined);
+    const run = await create();
+    start(options);
+    await settled(async () => expect(states).toBeGreaterThan(3));
+    worker.kill('SIGTERM');
+    await settled(async () => expect(worker.log).toContain('Told to end: taking no more flow runs, finishing 1 submission(s)'));
+    return run;
+  }
+
+  test('it still reports that a submission has failed', async () => {
+    const run = await refusedByBoth();
+    api.faults = NONE;
+    expect(await worker.ended()).toBe(0);
+    expect((await read(run)).state.type).toBe('CRASHED');
+  });
+
+  test('it ends with what cannot be finished in time, and says so', async () => {
+    await refusedByBoth(['--finish-within=2']);
+    expect(await worker.ended()).toBe(0);
+    expect(worker.log).toContain('Ending, with 1 submission(s) unfinished: their flow runs may stay Pending');
+  });
+});
+
+describe('its key', () => {
+  let folder: string;
+  let key: string;
+  const change = (text: string) => writeFileSync(key, text);
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'prefect3-key-'));
+    key = join(folder, 'key');
+    change('former-M@RKER');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test.each([
+    ['PREFECT_API_KEY', 'Bearer new-M@RKER'],
+    ['PREFECT_API_AUTH_STRING', `Basic ${Buffer.from('new-M@RKER').toString('base64')}`],
+  ])('%s is revoked in the middle of a submission, and then changed: the worker finishes it, and ends', async (variable, header) => {
+    let revoked = false;
+    const seen = new Set<string | undefined>();
+    api.faults = (method, path, authorization) => {
+      seen.add(authorization);
+      revoked ||= SET_LABELS.test(`${method} ${path}`);
+      return revoked && authorization !== header ? 401 : undefined;
+    };
+    const run = await create();
+    start(['--finish-within=60', `--credentials=${key}=${variable}`]);
+    await settled(async () => expect(revoked).toBe(true));
+    change('new-M@RKER');
+    expect(await worker.ended()).toBe(0);
+    await submitted(run);
+    expect(seen.size).toBe(2);
+    expect(worker.log).toContain(`The Secret of ${variable} has changed: ending`);
+    expect(worker.log).not.toContain('M@RKER');
+  });
+
+  test('it is changed to what no header can have: the worker keeps the former one, until there is another', async () => {
+    start(['--finish-within=60', `--credentials=${key}=PREFECT_API_KEY`]);
+    await submitted(await create());
+    change('new-M@RKER\n');
+    await settled(async () => expect(worker.log).toContain('to a value that no HTTP header can have: the former one is kept'));
+    await submitted(await create());
+    change('new-M@RKER');
+    expect(await worker.ended()).toBe(0);
+    expect(worker.log).toContain('The Secret of PREFECT_API_KEY has changed: ending');
+    expect(worker.log).not.toContain('M@RKER');
+  });
+});
