@@ -187,8 +187,7 @@ function start(options = ['--finish-within=60']): void {
 const create = async (): Promise<string> =>
   (await server.ask('POST', `/deployments/${deployment}/create_flow_run`, { state: { type: 'SCHEDULED' } })).body.id;
 const read = async (run: string) => (await server.ask('GET', `/flow_runs/${run}`)).body;
-const settled = (holds: () => Promise<void>): Promise<void> =>
-  eventually(holds, { interval: 200, timeout: 60_000, state: async () => worker.log });
+const settled = (holds: () => Promise<void>): Promise<void> => eventually(holds, { interval: 200, state: async () => worker.log });
 
 /** It has one Job, and Prefect knows its name. */
 const submitted = (run: string): Promise<void> =>
