@@ -1051,11 +1051,11 @@ unstartable-jobs. Evidence: a Job may still start, nothing holds it back on purp
 of the run is not newer than the Job, no heartbeat moves, and no task waits for a Job of its own. Delay: since the last progress, at most
 three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
 
-lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. Or: no
-process is to be seen, and a heartbeat that the sweeper saw beating stands still. Few moves prove nothing: each process begins with a
-heartbeat, also where heartbeats are off, and Prefect's client may repeat it. Delay: since the last sign of life. It is longer if Prefect
-may retry a task, or a pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the
-run is left alone and counted.
+lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. An
+earlier Job, which its agent keeps, proves nothing of a later one. Or: no process is to be seen, and a heartbeat that the sweeper saw
+beating stands still. Few moves prove nothing: each process begins with a heartbeat, also where heartbeats are off, and Prefect's client may
+repeat it. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a pod is terminating. Second look: the same
+again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and counted.
 
 finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
 look, because an ended pod stays ended.
@@ -1320,8 +1320,9 @@ def judge(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], task
     left = [pod for pod in pods if not pod.over]
     living = [pod for pod in left if pod.started]
     making = [job for job in jobs if not job.finished and not job.deleted]
-    over = is_over(entry, entry.uid, jobs, pods) and all(is_over(entry, job.uid, jobs, pods) for job in making)
-    gone = not left and (not making or over)
+    starting = [job for job in making if not is_over(entry, job.uid, jobs, pods)]
+    over = is_over(entry, entry.uid, jobs, pods) and not starting
+    gone = not left and not starting
     if any(job.managed for job in jobs):
         return Verdict()
     if run.finished:
@@ -1338,7 +1339,7 @@ def judge(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], task
         return Verdict(gone=gone, over=over and not living)
     if any(job.suspended for job in making) or any(pod.held for pod in left):
         return Verdict()
-    if making and not living and not over:
+    if starting and not living:
         return unstartable(entry, run, making, pods, left, tasks)
     ended = [job for job in removable if job.finished]
     return lost(entry, run, ended, pods, left, tasks, over)
@@ -1455,10 +1456,12 @@ class Observation(NamedTuple):
     verdicts: Dict[str, Verdict]
 
 
-def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str, List[Task]], elapsed: int, in_time: bool) -> Observation:
+def observe(
+    ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str, List[Task]], elapsed: int, new: Optional[Set[str]]
+) -> Observation:
     """The ledger and the verdicts after a look. \`elapsed\` is the observed time since the look before, in seconds.
 
-    \`in_time\` says that the look before was that short ago, so that a Job that was not there then is new.
+    \`new\` has the uids of the Jobs that were not there at the look before. None: it was too long ago, or another sweeper's.
     """
     seen = cases(ledger, sight)
     after, verdicts = {}, {}  # type: Dict[str, Entry], Dict[str, Verdict]
@@ -1474,7 +1477,7 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
                 entry = counted(old, old, Verdict("away" if not jobs and not pods else ""), elapsed, False)
                 after.update({run_id: entry} if entry.observed < FORGOTTEN else {})
             continue
-        entry = entry_for(old, run, jobs, pods)
+        entry = entry_for(old, run, jobs, pods, new)
         end = ends.merged(entry.end, sight.ends.get(entry.uid, ""))
         entry = entry._replace(end=end, over=entry.over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
         # A new state is a sign of life too, but it does not prove that a heartbeat is running.
@@ -1483,7 +1486,7 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
         if not entry.started and (verdict.over or begun):
-            entry = entry._replace(started=True, elsewhere=entry.elsewhere and not is_own(old, entry, run, begun, in_time))
+            entry = entry._replace(started=True, elsewhere=entry.elsewhere and not is_own(old, entry, run, begun, new))
             verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         changed = digest(run.heartbeat) != entry.heartbeat
         rule = entry.rule if goes_on(entry, run) else ""
@@ -1493,7 +1496,7 @@ def observe(ledger: Ledger, sight: Sight, runs: Dict[str, Run], tasks: Dict[str,
         # It is kept until it is known to beat. A ledger that changes with each heartbeat would be written at each pass.
         keeps = heeds_life(verdict) or not entry.beats
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
-        if verdict.condition == "away" and entry.observed >= FORGOTTEN:
+        if verdict.condition == "away" and entry.observed >= FORGOTTEN and not jobs:
             continue
         if not run.finished or jobs or any(not pod.finished for pod in pods):
             after[run_id] = entry
@@ -1510,18 +1513,38 @@ def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
     return entry._replace(moves=moves, process=process)
 
 
-def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod]) -> Entry:
-    """The entry of the run, for its youngest Job that may still run, else its youngest Job."""
+def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod], new: Optional[Set[str]]) -> Entry:
+    """The entry of the run, for its youngest Job that may still run, else its youngest Job. A Job that is past takes no entry over."""
     if jobs:
         alive = {pod.job_uid for pod in pods if not pod.over}
         job = max(jobs, key=lambda job: (job.uid in alive or not job.finished, job.created, job.uid))
-        if not old or old.uid != job.uid:
-            # The agent creates another Job for a Running run whose task has waited for a retry. Such a run was known here before.
-            retried = old is not None and old.version == run.version and not old.elsewhere
+        if not old or old.uid != job.uid and not is_past(old, run, job, jobs, pods, new):
             entry = Entry(job.name, job.uid, job.on_eviction, again=old.again if old else 0, version=run.version)
-            return entry._replace(elsewhere=job.managed or run.state == "Running" and not retried)
+            return entry._replace(elsewhere=job.managed or is_of_others(old, run, job, jobs, pods, new))
     # A run without a Job is known from the ledger.
     return old._replace(elsewhere=old.elsewhere or not old.gone and is_newer(old, run))
+
+
+def is_past(old: Entry, run: Run, job: Job, jobs: Sequence[Job], pods: Sequence[Pod], new: Optional[Set[str]]) -> bool:
+    """Whether a Job has ended, and was there while the entry named another. It tells nothing of the process of that one, nor of who has the
+    run since.
+    """
+    if not is_over(old, job.uid, jobs, pods):
+        return False
+    # If nobody looked, another state of the run may be its own.
+    return not is_taken_up(old, run) if new is None else job.uid not in new
+
+
+def is_of_others(old: Optional[Entry], run: Run, job: Job, jobs: Sequence[Job], pods: Sequence[Pod], new: Optional[Set[str]]) -> bool:
+    """Whether the state of a flow run may come from elsewhere than a Job that the entry has not named yet."""
+    if old is None:
+        return run.state == "Running"
+    # The agent creates another Job for a Running run whose task has waited for a retry. Such a run was known here before.
+    known = old.version == run.version and not old.elsewhere
+    if is_over(old, job.uid, jobs, pods) if new is None else job.uid not in new:
+        # It is not new, or ended while nobody looked: a process of the entry's Job may live, or another agent has the run.
+        return run.state in ("Submitted", "Running") and not (known and is_over(old, old.uid, jobs, pods))
+    return run.state == "Running" and not known
 
 
 def is_newer(old: Entry, run: Run) -> bool:
@@ -1533,13 +1556,13 @@ def is_newer(old: Entry, run: Run) -> bool:
     return run.state in FOLLOWING and run.version > old.version + FOLLOWING[run.state] + old.started
 
 
-def is_own(old: Optional[Entry], entry: Entry, run: Run, begun: Sequence[Pod], in_time: bool) -> bool:
+def is_own(old: Optional[Entry], entry: Entry, run: Run, begun: Sequence[Pod], new: Optional[Set[str]]) -> bool:
     """Whether the state of a flow run comes from the process of its Job here. \`begun\` are the pods in which that is first seen."""
     if any(not pod.over for pod in begun):
         return True
     # The process has ended while nobody looked. Another agent may have the run, unless the Job is new or only its process set states.
     if old is None or old.uid != entry.uid:
-        return in_time
+        return entry.uid in (new or ())
     return not old.elsewhere and follows(old, run)
 
 
@@ -2098,6 +2121,8 @@ class Last(NamedTuple):
     # The resourceVersion of the ledger after the pass.
     version: str
     unclear: Set[str]
+    # The uids of the Jobs that were there.
+    jobs: Set[str]
 
 
 class Sweeper:
@@ -2152,7 +2177,7 @@ class Sweeper:
         known = last is not None and last.version == version
         if last is None or not known:
             # Another process wrote the ledger, so the time since then is unknown and counts as 0.
-            last = Last(now, version, last.unclear if last else set())
+            last = Last(now, version, last.unclear if last else set(), set())
         longest = int(2 * self.interval)
         in_time = known and now - last.time <= longest
         elapsed = min(int(now - last.time), longest)
@@ -2169,7 +2194,8 @@ class Sweeper:
         tasks = self.prefect.tasks(suspected) if suspected else {}
         # The next delay begins after the look: a condition may have begun at its end.
         looked = self.now()
-        seen = observe(before, sight, runs, tasks, elapsed, in_time)
+        here = {job.uid for job in sight.jobs}
+        seen = observe(before, sight, runs, tasks, elapsed, here - last.jobs if in_time else None)
         seen = self.with_pulls(namespace, seen)
         unread = {key: text for key, text in unread.items() if not is_done(key, sight, runs)}
         self.report_unclear(namespace, seen, last.unclear)
@@ -2182,13 +2208,13 @@ class Sweeper:
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(after) - len(fitting), namespace)
         if text is None:
             self.kept[namespace] = Text(fitting, "", "")
-            self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
+            self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules), here)
             raise LookupError(f"the ledger {name} in {home} is missing: apply the sweeper's manifests again")
         version = self.kubernetes.write_ledger(home, name, data, fitting, version)
         self.kept[namespace] = Text(fitting, version, uid)
         # The ledger has taken in these lists now.
         self.leases.notes[namespace] = self.witness.text(namespace)
-        self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
+        self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules), here)
         self.act(namespace, [action for action in actions if action.run is None or action.run.id in fitting])
 
     def act(self, namespace: str, actions: List[Action]) -> None:

@@ -46,6 +46,8 @@ class Last(NamedTuple):
     # The resourceVersion of the ledger after the pass.
     version: str
     unclear: Set[str]
+    # The uids of the Jobs that were there.
+    jobs: Set[str]
 
 
 class Sweeper:
@@ -100,7 +102,7 @@ class Sweeper:
         known = last is not None and last.version == version
         if last is None or not known:
             # Another process wrote the ledger, so the time since then is unknown and counts as 0.
-            last = Last(now, version, last.unclear if last else set())
+            last = Last(now, version, last.unclear if last else set(), set())
         longest = int(2 * self.interval)
         in_time = known and now - last.time <= longest
         elapsed = min(int(now - last.time), longest)
@@ -117,7 +119,8 @@ class Sweeper:
         tasks = self.prefect.tasks(suspected) if suspected else {}
         # The next delay begins after the look: a condition may have begun at its end.
         looked = self.now()
-        seen = observe(before, sight, runs, tasks, elapsed, in_time)
+        here = {job.uid for job in sight.jobs}
+        seen = observe(before, sight, runs, tasks, elapsed, here - last.jobs if in_time else None)
         seen = self.with_pulls(namespace, seen)
         unread = {key: text for key, text in unread.items() if not is_done(key, sight, runs)}
         self.report_unclear(namespace, seen, last.unclear)
@@ -130,13 +133,13 @@ class Sweeper:
             log.error("ledger %s is full: %d flow runs in %s are left alone", name, len(after) - len(fitting), namespace)
         if text is None:
             self.kept[namespace] = Text(fitting, "", "")
-            self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
+            self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules), here)
             raise LookupError(f"the ledger {name} in {home} is missing: apply the sweeper's manifests again")
         version = self.kubernetes.write_ledger(home, name, data, fitting, version)
         self.kept[namespace] = Text(fitting, version, uid)
         # The ledger has taken in these lists now.
         self.leases.notes[namespace] = self.witness.text(namespace)
-        self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules))
+        self.last[namespace] = Last(looked - rest, version, unclear(seen, self.rules), here)
         self.act(namespace, [action for action in actions if action.run is None or action.run.id in fitting])
 
     def act(self, namespace: str, actions: List[Action]) -> None:

@@ -1065,3 +1065,140 @@ def test_task_that_was_just_submitted_is_life_beside_a_job_that_cannot_start():
     assert state(world, run) == "Running"
     sweep_for(world, sweeper, 390)
     assert state(world, run) == "Failed"
+
+
+# A run with two Jobs here
+
+
+def ends_while_a_task_waits(world, run, job, others=()):
+    """It succeeds for Kubernetes, unless a proxy runs on in its pod."""
+    world.runs[run]["tasks"][0]["state"] = "Retrying"
+    world.pods_of(job)[0]["status"] = status("Running" if others else "Succeeded", terminated(0, "Completed"), others)
+    if not others:
+        world.end_job(job, "Complete")
+
+
+def taken_up_again(world, sweeper, others=(), **labels):
+    """A run without heartbeats: its first Job has ended and is there, since its agent keeps it, and a second has taken up the task."""
+    run, first = running(world, kept=True, **labels)
+    sweep_for(world, sweeper, 30)
+    ends_while_a_task_waits(world, run, first, others)
+    sweep_for(world, sweeper, 30)
+    second = world.submit(run, kept=True, again=True, **labels)
+    world.runs[run]["tasks"][0]["state"] = "Running"
+    world.beat(run)
+    world.pods_of(second)[0]["status"] = status("Running", RUNNING)
+    sweep_for(world, sweeper, 60)
+    return run, second
+
+
+def another_sweeper_pod(world, sweeper):
+    return world.sweeper()
+
+
+def same_sweeper(world, sweeper):
+    return sweeper
+
+
+@pytest.mark.parametrize("next_sweeper", [same_sweeper, another_sweeper_pod])
+@pytest.mark.parametrize("there", ["Submitted", "Running"])
+@pytest.mark.parametrize("seconds", [0, 300])
+def test_kept_job_does_not_end_the_run_that_another_agent_has_after_a_later_job(next_sweeper, there, seconds):
+    """The later Job is deleted as soon as the other agent has the run, or some time after it."""
+    world = World()
+    sweeper = world.sweeper()
+    run, second = taken_up_again(world, sweeper)
+    ends_while_a_task_waits(world, run, second)
+    sweep_for(world, sweeper, 60)
+    world.runs[run]["tasks"][0]["state"] = "Pending"
+    for each in ("Scheduled", "Submitted", "Running")[: 3 if there == "Running" else 2]:
+        world.set(run, each)
+    for _ in range(0, seconds, 30):
+        world.sweep(sweeper)
+        world.pass_time(30)
+    world.delete_job(second)
+    sweep_for(world, sweeper, 30)
+    sweep_for(world, next_sweeper(world, sweeper), 1200)
+    assert state(world, run) == there
+
+
+@pytest.mark.parametrize("others", [(), (("proxy", RUNNING),)])
+@pytest.mark.parametrize("next_sweeper", [same_sweeper, another_sweeper_pod])
+def test_kept_job_does_not_show_that_the_process_of_a_later_job_is_over(next_sweeper, others):
+    """The process goes on while its Job and pod were removed by force. Without heartbeats, nobody can tell."""
+    world = World()
+    sweeper = world.sweeper()
+    run, second = taken_up_again(world, sweeper, others)
+    world.delete_job(second)
+    sweep_for(world, sweeper, 60)
+    sweeper = next_sweeper(world, sweeper)
+    sweep_for(world, sweeper, 1200)
+    assert state(world, run) == "Running"
+    assert sweeper.signs.unclear == {"flows": 1}
+
+
+def test_kept_job_does_not_hide_why_a_later_job_is_over():
+    world = World()
+    sweeper = world.sweeper()
+    run, second = taken_up_again(world, sweeper, on_eviction="run-again")
+    world.evict(second)
+    sweep_for(world, sweeper, 30)
+    world.delete_job(second)
+    sweep_for(world, sweeper, 90)
+    assert state(world, run) == "Scheduled"
+
+
+def test_kept_job_does_not_hide_that_the_heart_of_a_later_one_has_stopped():
+    world = World()
+    sweeper = world.sweeper()
+    run, second = taken_up_again(world, sweeper)
+    beating(world, sweeper, LONG, run)
+    world.delete_job(second)
+    sweep_for(world, sweeper, 150)
+    assert state(world, run) == "Failed"
+
+
+def two_jobs(world, sweeper):
+    """Lazarus schedules a run again whose pod waits for a node, and a second Job has its pod there."""
+    run, first, _ = submitted(world, kept=True)
+    sweep_for(world, sweeper, 60)
+    world.set(run, "Scheduled")
+    second = world.submit(run, kept=True)
+    return run, first, second
+
+
+def test_job_that_waits_does_not_end_the_run_of_a_process_whose_later_job_is_gone():
+    world = World()
+    sweeper = world.sweeper()
+    run, _, second = two_jobs(world, sweeper)
+    sweep_for(world, sweeper, 30)
+    world.start(world.pods_of(second)[0])
+    sweep_for(world, sweeper, 60)
+    world.delete_job(second)
+    sweep_for(world, sweeper, 1200)
+    assert state(world, run) == "Running"
+
+
+def test_job_that_waits_beside_a_later_one_that_ended_cannot_start_for_ever():
+    world = World()
+    sweeper = world.sweeper()
+    run, _, second = two_jobs(world, sweeper)
+    sweep_for(world, sweeper, 30)
+    world.start(world.pods_of(second)[0])
+    sweep_for(world, sweeper, 60)
+    world.evict(second)
+    sweep_for(world, sweeper, 660)
+    assert state(world, run) == "Failed"
+
+
+def test_job_that_is_past_is_not_new_when_the_one_that_waited_has_failed():
+    world = World()
+    sweeper = world.sweeper()
+    run, first, second = two_jobs(world, sweeper)
+    world.evict(second)
+    sweep_for(world, sweeper, 30)
+    move_elsewhere(world, run)
+    sweep_for(world, sweeper, 60)
+    world.delete_job(first)
+    sweep_for(world, sweeper, 1200)
+    assert state(world, run) == "Running"

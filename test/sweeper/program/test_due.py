@@ -147,9 +147,9 @@ def test_action_is_that(case):
 def observed(entry, run, jobs=(), pods=()):
     """A pass after another in which the same was seen for so long."""
     sight, runs = Sight(jobs=jobs, pods=pods), {"run": run}
-    first = observe(Ledger({"run": entry}), sight, runs, {}, 0, True).ledger.runs["run"]
+    first = observe(Ledger({"run": entry}), sight, runs, {}, 0, set()).ledger.runs["run"]
     before = first._replace(observed=entry.observed, rule=entry.rule)
-    return observe(Ledger({"run": before}), sight, runs, {}, 30, True), sight, runs
+    return observe(Ledger({"run": before}), sight, runs, {}, 30, set()), sight, runs
 
 
 def test_run_of_which_nobody_can_tell_is_left_alone_and_counted():
@@ -179,11 +179,11 @@ def test_run_counts_as_one_of_which_nobody_can_tell_when(case):
 def test_claim_is_kept_while_nobody_else_has_changed_the_run(run):
     entry, _, _ = observed(ENTRY._replace(rule="cancelling-runs", observed=300), CANCELLING, [JOB])
     claimed = entry.ledger.runs["run"]._replace(rule="cancelling-runs")
-    after = observe(Ledger({"run": claimed}), Sight(jobs=[JOB]), {"run": run}, {}, 30, True)
+    after = observe(Ledger({"run": claimed}), Sight(jobs=[JOB]), {"run": run}, {}, 30, set())
     assert after.ledger.runs["run"].rule == "cancelling-runs"
 
 
 def test_claim_is_dropped_when_somebody_else_has_ended_the_run():
     claimed = ENTRY._replace(rule="cancelling-runs")
-    after = observe(Ledger({"run": claimed}), Sight(jobs=[JOB]), {"run": Run("run", "Failed", True, 4)}, {}, 30, True)
+    after = observe(Ledger({"run": claimed}), Sight(jobs=[JOB]), {"run": Run("run", "Failed", True, 4)}, {}, 30, set())
     assert after.ledger.runs["run"].rule == ""

@@ -1071,8 +1071,12 @@ class History:
         """Whether Kubernetes shows that the process of a run is over: by the last of its Jobs, and no pod of it lives."""
         jobs = [job for job in self.world.objects["Job"].values() if self.ours.get(job["metadata"]["uid"]) == run_id]
         living = [pod for pod in self.pods_of_run(run_id) if pod["status"]["phase"] not in ("Succeeded", "Failed")]
-        known = [SWEEPERS[0] in self.truths[run_id].known_by.get(job["metadata"]["uid"], ()) for job in jobs]
-        return bool(jobs) and all(known) and not living and all(job["status"].get("conditions") for job in jobs)
+        truth = self.truths[run_id]
+        known = [SWEEPERS[0] in truth.known_by.get(job["metadata"]["uid"], ()) for job in jobs]
+        # The others tell nothing of the process of the youngest, nor of the one that ended last.
+        last = list(truth.ends)[-1:]
+        there = truth.job in [job["metadata"]["name"] for job in jobs] and set(last) <= {job["metadata"]["uid"] for job in jobs}
+        return there and all(known) and not living and all(job["status"].get("conditions") for job in jobs)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -69,6 +69,10 @@ CONDITIONS = {
         "unstartable",
     ),
     "no pod of it is left, yet its Job may create one": (dict(jobs=[JOB]), "unstartable"),
+    "its Job is gone, and another, whose flow has ended, starts no pod": (
+        dict(jobs=[OTHER_JOB], pods=[FAILED_POD._replace(job_uid="other-uid")]),
+        "cannot-tell",
+    ),
     "a pod of a stock agent lives here while another state came: the run is here, not elsewhere": (
         dict(entry=GONE, run=RUNNING._replace(version=6), pods=[orphaned(LIVING_POD)]),
         "",
@@ -140,6 +144,10 @@ OVER = {
     ),
     "a run that is paused has an active Job": (dict(run=RUNNING._replace(state="Paused"), jobs=[JOB]), False),
     "a run that is paused has a Job that failed": (dict(run=RUNNING._replace(state="Paused"), jobs=[FAILED_JOB]), True),
+    "a run that is paused has a Job that failed, and another that may start": (
+        dict(run=RUNNING._replace(state="Paused"), jobs=[FAILED_JOB, OTHER_JOB]),
+        False,
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from given import (
+    CANCELLING,
     ENTRY,
     FAILED_JOB,
     FAILED_POD,
@@ -20,11 +21,11 @@ from test_rules import jobs, state, sweep_for
 from world import NAMESPACE, World, ledger, running
 
 
-def after(entry, run, jobs=(), pods=(), odd=(), ends=()):
+def after(entry, run, jobs=(), pods=(), odd=(), ends=(), new=frozenset()):
     """The entry of a run after a pass in which this was seen, and its verdict, if there are any."""
     sight = Sight(jobs=jobs, pods=pods, odd=odd, ends=dict(ends))
     runs = {run.id: run} if run else {}
-    seen = observe(Ledger({"run": entry} if entry else {}), sight, runs, {}, 30, True)
+    seen = observe(Ledger({"run": entry} if entry else {}), sight, runs, {}, 30, new)
     return seen.ledger.runs.get("run"), seen.verdicts.get("run")
 
 
@@ -75,6 +76,7 @@ FORGETS = {
     "Prefect does not know it, and its Job is here": (LONG_AWAY, None, dict(jobs=[JOB]), False),
     "Prefect does not know it, and a pod of it is here": (LONG_AWAY, None, dict(pods=[orphaned(LIVING_POD)]), False),
     "another agent has had it for a day": (LONG_AWAY, RUNNING._replace(version=6), {}, True),
+    "another agent has had it for a day, and its Job is kept": (LONG_AWAY, RUNNING._replace(version=6), dict(jobs=[FAILED_JOB]), False),
     "another agent has had it for almost a day": (LONG_AWAY._replace(observed=FORGOTTEN - 60), RUNNING._replace(version=6), {}, False),
     "nobody can tell what has become of it, however long": (
         UNCLEAR._replace(observed=2 * FORGOTTEN),
@@ -231,6 +233,12 @@ def test_run_that_a_stock_agent_here_took_up_is_ended_when_it_fails_there():
     assert state(world, run) == "Failed"
 
 
+@pytest.mark.parametrize("new, others", [({"job-uid"}, False), (set(), True), (None, True)])
+def test_running_run_comes_from_a_job_that_ended_before_it_was_known_only_if_the_job_is_new(new, others):
+    entry, _ = after(None, RUNNING, [FAILED_JOB], [FAILED_POD], new=new)
+    assert entry.elsewhere is others
+
+
 YOUNGER = OTHER_JOB._replace(created="2030-01-02", finished=True)
 ENTRIES = {
     "the older may still create a pod": ([JOB, YOUNGER], [], "job-uid"),
@@ -244,7 +252,35 @@ ENTRIES = {
 @pytest.mark.parametrize("case", ENTRIES)
 def test_ledger_names_of_two_jobs_the_one_that_counts_when(case):
     found, pods, uid = ENTRIES[case]
-    assert entry_for(None, SUBMITTED, found, pods).uid == uid
+    assert entry_for(None, SUBMITTED, found, pods, None).uid == uid
+
+
+# The entry names a Job that is gone, and another Job is here.
+AGAIN, THERE = SUBMITTED._replace(version=5), RUNNING._replace(version=6)
+PAST, NEW = OTHER_JOB._replace(finished=True), {"other-uid"}
+OTHERS = {
+    "the agent has made it, since the run was scheduled again": (ENTRY, AGAIN, OTHER_JOB, NEW, False),
+    "the agent has made it for a task that waited": (ENTRY, RUNNING, OTHER_JOB, NEW, False),
+    "the run has begun with none of the two": (ENTRY, THERE, OTHER_JOB, NEW, True),
+    "it waited already, and the process of the other is not over": (ENTRY, RUNNING, OTHER_JOB, set(), True),
+    "it waited already, and the process of the other is over": (ENTRY._replace(over=True), RUNNING, OTHER_JOB, set(), False),
+    "it waited already, and the run was scheduled again": (ENTRY._replace(over=True), AGAIN, OTHER_JOB, set(), True),
+    "it waited already, and a user has cancelled the run": (ENTRY, CANCELLING._replace(version=4), OTHER_JOB, set(), False),
+    "nobody looked, and it may start": (ENTRY, AGAIN, OTHER_JOB, None, False),
+    "nobody looked, it has ended, and the run was scheduled again": (ENTRY._replace(gone=True), AGAIN, PAST, None, True),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_state_of_the_run_may_come_from_elsewhere_than_the_next_job_when(case):
+    old, run, job, new, others = OTHERS[case]
+    entry = entry_for(old, run, [job], [], new)
+    assert (entry.uid, entry.elsewhere) == ("other-uid", others)
+
+
+@pytest.mark.parametrize("new", [set(), None])
+def test_past_job_does_not_take_over_the_entry(new):
+    assert entry_for(ENTRY, RUNNING, [PAST], [], new) == ENTRY
 
 
 def test_ledger_is_empty_when_nothing_is_left_of_a_run():
