@@ -353,7 +353,7 @@ class History:
         else:
             happened("job of a stock agent")
         self.progress(run_id, anew=True)
-        self.truths[run_id].theirs = False
+        self.truths[run_id].theirs &= not stamped
         pod = self.world.pods_of(job)[0]
         if "suspended" in extras:
             job["spec"]["suspend"] = True
