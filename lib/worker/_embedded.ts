@@ -253,6 +253,7 @@ import submissions
 
 SECONDS_BETWEEN_SIGNS = 10
 SECONDS_BETWEEN_COMPLAINTS = 60
+SECONDS_TO_REMOVE_RECORD = 5
 
 
 class Signs:
@@ -297,12 +298,15 @@ def leave_signs(signs: Signs) -> None:
 
 
 def finish_submissions(signs: Signs, seconds: float) -> None:
+    from prefect.client import base as client
     from prefect.settings import get_current_settings
     from prefect.workers import base
+    from prefect_kubernetes import worker as kubernetes_worker
     from prefect_kubernetes.worker import KubernetesWorker
 
     absent = [name for name in submissions.METHODS if not callable(getattr(KubernetesWorker, name, None))]
-    absent += [] if hasattr(base, submissions.LOOP) else [submissions.LOOP]
+    used = [(base, submissions.LOOP), (kubernetes_worker, "BatchV1Api"), (client, "PrefectHttpxAsyncClient")]
+    absent += [name for module, name in used if not hasattr(module, name)]
     if absent:
         sys.exit(missing(absent))
     start = KubernetesWorker.start
@@ -318,7 +322,7 @@ def finish_submissions(signs: Signs, seconds: float) -> None:
         tasks = set()
 
         async def finish() -> None:
-            await of_worker.finish(self, "Told to end")
+            await of_worker.finish_when_told(self)
             # The command of Prefect ends in order on it, with exit code 0.
             command.cancel()
 
@@ -359,11 +363,12 @@ async def remove_record(worker) -> None:
 
     try:
         async with get_client() as client:
-            await client.request(
+            request = client.request(
                 "DELETE",
                 "/work_pools/{work_pool_name}/workers/{name}",
                 path_params={"work_pool_name": worker._work_pool_name, "name": worker.name},
             )
+            await asyncio.wait_for(request, SECONDS_TO_REMOVE_RECORD)
     except Exception as error:
         print(f"The record of this worker stays in the work pool, as OFFLINE: {type(error).__name__}", flush=True)
 
@@ -414,7 +419,13 @@ import credentials
 
 # What Prefect keeps for itself, and this program needs: in another release it may be called otherwise, and a worker that loses runs
 # must not start.
-METHODS = ["_submit_scheduled_flow_runs", "_submit_run", "_submit_run_and_capture_errors", "_release_limit_slot"]
+METHODS = [
+    "_submit_scheduled_flow_runs",
+    "_propose_pending_state",
+    "_submit_run",
+    "_submit_run_and_capture_errors",
+    "_release_limit_slot",
+]
 LOOP = "critical_service_loop"
 FIELDS = ["_submitting_flow_run_ids", "_cancelling_observer", "_work_pool_name"]
 
@@ -422,7 +433,10 @@ FIELDS = ["_submitting_flow_run_ids", "_cancelling_observer", "_work_pool_name"]
 TIMES_AFTER_500 = 10
 LONGEST_PAUSE_SECONDS = 30
 SECONDS_BETWEEN_COMPLAINTS = 60
+# So is Kubernetes, for so long in all.
+KUBERNETES_SECONDS = 300
 KUBERNETES_TIMEOUT_SECONDS = 60
+KUBERNETES_PAUSE_SECONDS = 5
 # Kubernetes' own letters for generated names, which make no words.
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 LONGEST_JOB_NAME = 63
@@ -437,9 +451,14 @@ class Submissions:
         self.seconds_to_finish = seconds_to_finish
         self.under_way: list = []
         self.closed = False
+        self.told_to_end = False
 
     def unfinished(self, worker) -> int:
         return len({*self.under_way, *worker._submitting_flow_run_ids})
+
+    async def finish_when_told(self, worker) -> None:
+        self.told_to_end = True
+        await self.finish(worker, "Told to end")
 
     async def finish(self, worker, reason: str) -> None:
         self.closed = True
@@ -454,7 +473,7 @@ class Submissions:
     def guard(self, worker_class, module) -> None:
         """Makes a worker take and submit flow runs as this class says. \`module\` is where the worker's loops come from."""
         loop = getattr(module, LOOP)
-        take, submit, start = (getattr(worker_class, name) for name in METHODS[:3])
+        take, propose, submit, start = (getattr(worker_class, name) for name in METHODS[:4])
 
         def counted(method):
             @functools.wraps(method)
@@ -470,6 +489,10 @@ class Submissions:
         async def take_flow_runs(worker, flow_run_response):
             # The other workers of the pool get them.
             return [] if self.closed else await take(worker, flow_run_response)
+
+        async def propose_pending(worker, flow_run):
+            # What is still Scheduled is left to them too.
+            return False if self.closed else await propose(worker, flow_run)
 
         async def submit_run(worker, flow_run):
             of_a_submission.set(True)
@@ -489,10 +512,12 @@ class Submissions:
             except Exception as error:
                 # A long outage, or a refusal such as 401, ends the worker.
                 await self.finish(workload.__self__, f"Ending, as Prefect's API cannot be asked ({type(error).__name__})")
-                raise
+                if not self.told_to_end:
+                    raise
 
         setattr(module, LOOP, loop_and_finish)
         worker_class._submit_scheduled_flow_runs = take_flow_runs
+        worker_class._propose_pending_state = propose_pending
         worker_class._submit_run = counted(submit_run)
         # It reports a failure after \`_submit_run\` has ended.
         worker_class._submit_run_and_capture_errors = counted(start)
@@ -512,9 +537,18 @@ def outlast_bad_answers(option: Optional[str]) -> None:
             line = f"A submission waits for Prefect's API: {answer} to {request.method} {request.url.path}"
             print(line, file=sys.stderr, flush=True)
 
+    def is_bad(request, response, count_of_500: int) -> bool:
+        status = response.status_code
+        if status == 500:
+            # The flow run stays Pending if its end is not reported.
+            return count_of_500 < TIMES_AFTER_500 or request.url.path.endswith("/set_state")
+        return status in (401, 408, 429) or status > 500 or status == 404 and not is_of_prefect(response)
+
     async def send_until_answered(self, request, *args, **kwargs):
-        if not of_a_submission.get():
+        # The client sends for its CSRF token while it sends.
+        if not of_a_submission.get() or request.url.path.endswith("/csrf-token"):
             return await send(self, request, *args, **kwargs)
+        count_of_500 = 0
         for attempt in itertools.count(1):
             try:
                 return await send(self, request, *args, **kwargs)
@@ -522,38 +556,54 @@ def outlast_bad_answers(option: Optional[str]) -> None:
                 complain(request, type(error).__name__)
             except httpx.HTTPStatusError as error:
                 status = error.response.status_code
-                if not (status in (401, 408, 429) or status > 500 or (status == 500 and attempt < TIMES_AFTER_500)):
+                count_of_500 += status == 500
+                if not is_bad(request, error.response, count_of_500):
                     raise
                 complain(request, str(status))
                 # The key of this process may have been replaced.
                 header = credentials.header(option) if status == 401 and option else None
                 if header:
-                    request.headers["Authorization"] = header
+                    request.headers["Authorization"] = self.headers["Authorization"] = header
             await asyncio.sleep(min(2**attempt, LONGEST_PAUSE_SECONDS))
 
     PrefectHttpxAsyncClient.send = send_until_answered
 
 
+def is_of_prefect(response) -> bool:
+    """Whether a 404 says that an object is not there, and not that a proxy has no route."""
+    try:
+        return not {"detail", "exception_message"}.isdisjoint(response.json())
+    except (TypeError, ValueError):
+        return False
+
+
 def create_each_job_once() -> None:
     """With one name for all attempts of the worker to create a Job: Kubernetes refuses a second Job of that name."""
+    from aiohttp import ClientError
     from kubernetes_asyncio.client import ApiException, V1Job, V1ObjectMeta
     from prefect_kubernetes import worker
 
     class BatchV1Api(worker.BatchV1Api):
-        # The worker makes one for each Job.
+        # The worker makes one for each Job, and each has one name and one time.
         chosen: Optional[str] = None
+        until = 0.0
 
         async def create_namespaced_job(self, namespace, body, **kwargs):
             metadata = body["metadata"]
             if "name" not in metadata:
                 ending = "".join(random.choices(LETTERS, k=10))
                 self.chosen = metadata["name"] = metadata["generateName"][: LONGEST_JOB_NAME - len(ending)] + ending
-            try:
-                return await super().create_namespaced_job(namespace, body, _request_timeout=KUBERNETES_TIMEOUT_SECONDS, **kwargs)
-            except ApiException as error:
-                if self.chosen is None or not already_exists(error):
-                    raise
-                return V1Job(metadata=V1ObjectMeta(name=self.chosen, namespace=namespace))
+                self.until = time.monotonic() + KUBERNETES_SECONDS
+            while True:
+                try:
+                    return await super().create_namespaced_job(namespace, body, _request_timeout=KUBERNETES_TIMEOUT_SECONDS, **kwargs)
+                except (ApiException, ClientError, asyncio.TimeoutError) as error:
+                    status = getattr(error, "status", None) or 0
+                    if self.chosen is not None and status == 409 and already_exists(error):
+                        return V1Job(metadata=V1ObjectMeta(name=self.chosen, namespace=namespace))
+                    if 0 < status < 500 and status != 429 or time.monotonic() > self.until:
+                        raise
+                await asyncio.sleep(KUBERNETES_PAUSE_SECONDS)
 
     worker.BatchV1Api = BatchV1Api
 
@@ -561,7 +611,7 @@ def create_each_job_once() -> None:
 def already_exists(error) -> bool:
     # There are other conflicts, for example of a resource quota.
     try:
-        return error.status == 409 and json.loads(error.body)["reason"] == "AlreadyExists"
+        return json.loads(error.body)["reason"] == "AlreadyExists"
     except (KeyError, TypeError, ValueError):
         return False
 `,

@@ -29,8 +29,8 @@ type Any = any;
 
 /**
  * The Job that a worker creates from a base job template for one flow run. It does the same as resolve_for_flow_run of
- * prefect.workers.base, and KubernetesWorkerJobConfiguration and _create_job of prefect_kubernetes.worker. Kubernetes adds the random part
- * of the name.
+ * prefect.workers.base, and KubernetesWorkerJobConfiguration and _create_job of prefect_kubernetes.worker. The random part of the name is
+ * added when it is created.
  */
 export function workerJob(where: Where, template: Template, api: Prefect3Api, run: WorkerFlowRun, values: Json): Any {
   const names = namesOf(where, run);

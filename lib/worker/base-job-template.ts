@@ -132,7 +132,7 @@ export class BaseJobTemplate extends Construct {
 
   /**
    * The Job that a worker makes of the template for one flow run, for reviews and snapshots: a worker that is told of the API by `api` and
-   * has no other setting. Kubernetes completes its name. The label `prefect.io/deployment-updated` is left out.
+   * has no other setting. The random part of its name and the label `prefect.io/deployment-updated` are left out.
    *
    * @param run The flow run.
    * @param jobVariables Those of the deployment and the flow run together. Values that the API would refuse are an error. So is a request

@@ -108,8 +108,9 @@ const DEFAULT_RESOURCES: ContainerResources = {
 /** The programs of the pods. The program of the work pool is in the ConfigMap of the pool. */
 const FILES = ['check_access.py', 'credentials.py', 'start_observer.py', 'start_worker.py', 'submissions.py'] as const;
 
-/** The worker ends as soon as its submissions are finished. A slow API makes each of them take a minute. */
+/** The worker ends as soon as its submissions are finished. An API that does not answer makes them wait. */
 const GRACE_SECONDS = 300;
+/** It then removes its record. */
 const SECONDS_TO_END = 10;
 
 /** Names that Prefect writes into labels unchanged. */
@@ -183,6 +184,8 @@ export class PrefectWorker extends Construct {
     const queues = checkQueues(this, props.workQueues ?? []);
     const credentials = credentialsOf(api);
     const folder = '/etc/prefect/work-pool';
+    const { terminationGracePeriodSeconds } = props.podSpec ?? {};
+    const grace = typeof terminationGracePeriodSeconds === 'number' ? terminationGracePeriodSeconds : GRACE_SECONDS;
     return renderWorkerPod(this, props, {
       name: 'worker',
       api,
@@ -192,7 +195,7 @@ export class PrefectWorker extends Construct {
       program: 'start_worker.py',
       args: [
         '--signs=/tmp',
-        `--finish-within=${GRACE_SECONDS - SECONDS_TO_END}`,
+        `--finish-within=${Math.max(0, grace - SECONDS_TO_END)}`,
         'worker',
         'start',
         '--type=kubernetes',

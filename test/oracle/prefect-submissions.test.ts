@@ -26,6 +26,17 @@ function first(times: number, matching: RegExp, fault: Fault): Faults & { met: n
   return faults;
 }
 
+/** Of several faults, the first one that there still is. */
+function inTurn(...all: Faults[]): Faults {
+  return (...request) => {
+    for (const each of all) {
+      const fault = each(...request);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  };
+}
+
 const textOf = async (message: IncomingMessage): Promise<string> => (await message.setEncoding('utf8').toArray()).join('');
 
 async function listen(server: Server): Promise<number> {
@@ -136,6 +147,7 @@ let api: Between;
 let jobs: Jobs;
 let deployment: string;
 let worker: WorkerProgram;
+const created: string[] = [];
 
 beforeAll(async () => {
   server = await Prefect3Server.start(PREFECT3_NEWEST);
@@ -150,6 +162,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await worker.stop();
+  // What is still Scheduled is not for the next worker.
+  for (const run of created.splice(0)) await server.ask('DELETE', `/flow_runs/${run}`);
   await api.stop();
   await jobs.stop();
 });
@@ -176,7 +190,7 @@ function start(options = ['--finish-within=60']): void {
     'config.load_incluster_config = load',
     `sys.path.insert(0, ${JSON.stringify(join(__dirname, '../../lib/worker/program'))})`,
     'import submissions',
-    'submissions.LONGEST_PAUSE_SECONDS = 0.1',
+    'submissions.LONGEST_PAUSE_SECONDS = submissions.KUBERNETES_PAUSE_SECONDS = 0.1',
     'import credentials',
     'credentials.SECONDS = 0.5',
   ].join('\n');
@@ -184,8 +198,12 @@ function start(options = ['--finish-within=60']): void {
   worker = new WorkerProgram('start_worker.py', args, env, before);
 }
 
-const create = async (): Promise<string> =>
-  (await server.ask('POST', `/deployments/${deployment}/create_flow_run`, { state: { type: 'SCHEDULED' } })).body.id;
+async function create(): Promise<string> {
+  const { body } = await server.ask('POST', `/deployments/${deployment}/create_flow_run`, { state: { type: 'SCHEDULED' } });
+  created.push(body.id);
+  return body.id;
+}
+
 const read = async (run: string) => (await server.ask('GET', `/flow_runs/${run}`)).body;
 const settled = (holds: () => Promise<void>): Promise<void> => eventually(holds, { interval: 200, state: async () => worker.log });
 
@@ -209,17 +227,11 @@ describe('each request of a submission meets bad answers, and is repeated', () =
   };
   test.each(Object.entries(REQUESTS))('%s: 500, 503, 401 and lost answers', async (_name, matching) => {
     const faults = [500, 503, 401, 'answer lost' as const].map((fault) => first(2, matching, fault));
-    api.faults = (method, path) => {
-      for (const next of faults) {
-        const fault = next(method, path);
-        if (fault !== undefined) return fault;
-      }
-      return undefined;
-    };
+    api.faults = inTurn(...faults);
     const run = await create();
     start();
+    await settled(async () => expect(faults.map(({ met }) => met)).toEqual([2, 2, 2, 2]));
     await submitted(run);
-    expect(faults.map(({ met }) => met)).toEqual([2, 2, 2, 2]);
     expect(worker.log).toContain("A submission waits for Prefect's API: 500 to ");
     expect((await read(run)).state.type).toBe('PENDING');
   });
@@ -235,22 +247,47 @@ test('a refusal of one submission does not end the others, and its flow run is t
   expect(worker.log).toContain('could not be submitted');
 });
 
-test('a fault of the server that stays ends the flow run as Crashed', async () => {
-  api.faults = first(Number.POSITIVE_INFINITY, SET_LABELS, 500);
+test('a fault of the server that stays ends the flow run as Crashed, which is reported for as long as it takes', async () => {
+  const faults = [first(Number.POSITIVE_INFINITY, SET_LABELS, 500), first(14, SET_STATE, 500)];
+  let states = 0;
+  api.faults = (method, path) => {
+    // The first state is Pending.
+    if (SET_STATE.test(`${method} ${path}`) && ++states === 1) return undefined;
+    return inTurn(...faults)(method, path);
+  };
   const run = await create();
   start();
   await settled(async () => expect((await read(run)).state.type).toBe('CRASHED'));
   expect(jobs.of(run)).toEqual([]);
+  expect(faults.map(({ met }) => met)).toEqual([10, 14]);
+});
+
+test('only answers 500 count as faults of the server', async () => {
+  const faults = [first(12, SET_LABELS, 504), first(1, SET_LABELS, 500)];
+  api.faults = inTurn(...faults);
+  const run = await create();
+  start();
+  await submitted(run);
+  expect(faults.map(({ met }) => met)).toEqual([12, 1]);
+});
+
+test('a proxy that has no route says nothing about a deployment', async () => {
+  const absent = first(3, /^GET \/api\/deployments\/[^/]+$/, 404);
+  api.faults = absent;
+  const run = await create();
+  start();
+  await submitted(run);
+  expect(absent.met).toBe(3);
 });
 
 describe('Kubernetes', () => {
-  test('the answer to the creation of a Job is lost: there is one Job', async () => {
-    const lost = first(1, /^POST /, 'answer lost');
-    jobs.faults = lost;
+  test('the answer to the creation of a Job is lost, and then Kubernetes does not answer: there is one Job', async () => {
+    const faults = [first(1, /^POST /, 'answer lost'), first(5, /^POST /, 503), first(2, /^POST /, 429)];
+    jobs.faults = inTurn(...faults);
     const run = await create();
     start();
     await submitted(run);
-    expect(lost.met).toBe(1);
+    expect(faults.map(({ met }) => met)).toEqual([1, 5, 2]);
   });
 
   test('a conflict that is not about the name is not taken for a Job', async () => {
@@ -292,11 +329,25 @@ describe('told to end', () => {
     return run;
   }
 
+  test('it leaves a flow run Scheduled that is not yet Pending', async () => {
+    const deployments = first(Number.POSITIVE_INFINITY, /^GET \/api\/deployments\/[^/]+$/, 503);
+    api.faults = deployments;
+    const run = await create();
+    start();
+    await settled(async () => expect(deployments.met).toBeGreaterThan(0));
+    worker.kill('SIGTERM');
+    await settled(async () => expect(worker.log).toContain('finishing 1 submission(s)'));
+    api.faults = NONE;
+    expect(await worker.ended()).toBe(0);
+    expect((await read(run)).state.type).toBe('SCHEDULED');
+    expect(jobs.of(run)).toEqual([]);
+  });
+
   test('it still reports that a submission has failed', async () => {
     const run = await refusedByBoth();
     api.faults = NONE;
+    await settled(async () => expect((await read(run)).state.type).toBe('CRASHED'));
     expect(await worker.ended()).toBe(0);
-    expect((await read(run)).state.type).toBe('CRASHED');
   });
 
   test('it ends with what cannot be finished in time, and says so', async () => {

@@ -23,6 +23,7 @@ import submissions
 
 SECONDS_BETWEEN_SIGNS = 10
 SECONDS_BETWEEN_COMPLAINTS = 60
+SECONDS_TO_REMOVE_RECORD = 5
 
 
 class Signs:
@@ -67,12 +68,15 @@ def leave_signs(signs: Signs) -> None:
 
 
 def finish_submissions(signs: Signs, seconds: float) -> None:
+    from prefect.client import base as client
     from prefect.settings import get_current_settings
     from prefect.workers import base
+    from prefect_kubernetes import worker as kubernetes_worker
     from prefect_kubernetes.worker import KubernetesWorker
 
     absent = [name for name in submissions.METHODS if not callable(getattr(KubernetesWorker, name, None))]
-    absent += [] if hasattr(base, submissions.LOOP) else [submissions.LOOP]
+    used = [(base, submissions.LOOP), (kubernetes_worker, "BatchV1Api"), (client, "PrefectHttpxAsyncClient")]
+    absent += [name for module, name in used if not hasattr(module, name)]
     if absent:
         sys.exit(missing(absent))
     start = KubernetesWorker.start
@@ -88,7 +92,7 @@ def finish_submissions(signs: Signs, seconds: float) -> None:
         tasks = set()
 
         async def finish() -> None:
-            await of_worker.finish(self, "Told to end")
+            await of_worker.finish_when_told(self)
             # The command of Prefect ends in order on it, with exit code 0.
             command.cancel()
 
@@ -129,11 +133,12 @@ async def remove_record(worker) -> None:
 
     try:
         async with get_client() as client:
-            await client.request(
+            request = client.request(
                 "DELETE",
                 "/work_pools/{work_pool_name}/workers/{name}",
                 path_params={"work_pool_name": worker._work_pool_name, "name": worker.name},
             )
+            await asyncio.wait_for(request, SECONDS_TO_REMOVE_RECORD)
     except Exception as error:
         print(f"The record of this worker stays in the work pool, as OFFLINE: {type(error).__name__}", flush=True)
 
