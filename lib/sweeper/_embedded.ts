@@ -1537,11 +1537,9 @@ def is_past(old: Entry, run: Run, job: Job, jobs: Sequence[Job], pods: Sequence[
 
 def is_of_others(old: Optional[Entry], run: Run, job: Job, jobs: Sequence[Job], pods: Sequence[Pod], new: Optional[Set[str]]) -> bool:
     """Whether the state of a flow run may come from elsewhere than a Job that the entry has not named yet."""
-    if old is None:
-        return run.state == "Running"
     # The agent creates another Job for a Running run whose task has waited for a retry. Such a run was known here before.
-    known = old.version == run.version and not old.elsewhere
-    if is_over(old, job.uid, jobs, pods) if new is None else job.uid not in new:
+    known = old is not None and old.version == run.version and not old.elsewhere
+    if is_over(old or Entry(job.name, job.uid), job.uid, jobs, pods) if new is None else job.uid not in new:
         # It is not new, or ended while nobody looked: a process of the entry's Job may live, or another agent has the run.
         return run.state in ("Submitted", "Running") and not (known and is_over(old, old.uid, jobs, pods))
     return run.state == "Running" and not known

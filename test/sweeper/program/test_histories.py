@@ -1053,7 +1053,10 @@ class History:
         starting = [job for job in jobs if self.may_start(job)]
         # The pod of an earlier Job may run on beside it, without its flow.
         latest = max(jobs, key=lambda job: (not job["status"].get("conditions"), self.created(job)), default=None)
-        if starting and (latest in starting or not any(pod["status"]["phase"] == "Running" for pod in pods)):
+        running = [pod for pod in pods if pod["status"]["phase"] == "Running"]
+        # Beside the pod of a lost node, a run is not one that cannot start.
+        lingering = any(pod["metadata"].get("deletionTimestamp") for pod in running)
+        if starting and not lingering and (latest in starting or not running):
             return RULES.unstartable_jobs * (2 if any(map(self.is_pulled, pods)) else 1)
         tasks = run["tasks"]
         least = ZOMBIE_KILLER if any(task["state"] == "Running" and task["may_retry"] for task in tasks) else 0

@@ -156,12 +156,18 @@ def test_run_that_was_paused_and_resumed_is_still_of_its_job():
 # Whose run it is
 
 
-def test_submitted_run_whose_job_failed_before_the_first_look_is_ended():
+@pytest.mark.parametrize("times", [0, 1])
+def test_submitted_run_whose_job_failed_before_the_first_look_is_left_alone(times):
+    """Another agent may have scheduled and submitted it again since, for example one that keeps ended Jobs here."""
     world = World()
-    run, job, _ = submitted(world)
+    run, job, _ = submitted(world, kept=True)
     world.evict(job)
-    sweep_for(world, world.sweeper(), 120)
-    assert state(world, run) == "Failed"
+    for each in ("Scheduled", "Submitted") * times:
+        world.set(run, each)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 1200)
+    assert state(world, run) == "Submitted"
+    assert sweeper.signs.unclear == {"flows": 1}
 
 
 def test_run_of_a_stock_agent_here_is_not_ended_by_our_pod_that_waits():
