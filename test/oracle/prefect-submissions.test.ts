@@ -6,7 +6,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../cluster/harness/eventually';
-import { PREFECT3_NEWEST, Prefect3Server, WorkerProgram } from './prefect3';
+import { kubernetesAt, PREFECT3_NEWEST, Prefect3Server, WorkerProgram } from './prefect3';
 
 /** What happens to a request: a status instead of an answer, or the request arrives and its answer is lost. */
 type Fault = number | 'answer lost';
@@ -184,10 +184,7 @@ function start(options = ['--finish-within=60']): void {
     PREFECT_CLIENT_MAX_RETRIES: '0',
   };
   const before = [
-    'from kubernetes_asyncio import client, config',
-    'def load():',
-    `    client.Configuration.set_default(client.Configuration(host="http://127.0.0.1:${jobs.port}"))`,
-    'config.load_incluster_config = load',
+    kubernetesAt(jobs.port),
     `sys.path.insert(0, ${JSON.stringify(join(__dirname, '../../lib/worker/program'))})`,
     'import submissions',
     'submissions.LONGEST_PAUSE_SECONDS = submissions.KUBERNETES_PAUSE_SECONDS = 0.1',

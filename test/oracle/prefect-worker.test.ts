@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../cluster/harness/eventually';
-import { PREFECT3_NEWEST, Prefect3Server, WorkerProgram } from './prefect3';
+import { kubernetesAt, PREFECT3_NEWEST, Prefect3Server, WorkerProgram } from './prefect3';
 
 const START = ['--signs=HOME', '--finish-within=60', 'worker', 'start', '--type=kubernetes', '--pool=k8s', '--no-create-pool-if-not-found'];
 const ENV = {
@@ -83,13 +83,12 @@ describe('the init program asks only what each service account may ask', () => {
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const before = [
-      'from kubernetes_asyncio import client, config',
-      'def load():',
-      `    client.Configuration.set_default(client.Configuration(host="http://127.0.0.1:${port}"))`,
-      'config.load_incluster_config = load',
-    ].join('\n');
-    const program = new WorkerProgram('check_access.py', ['--namespace=flows', 'create jobs.batch', 'get pods/log'], NOWHERE, before);
+    const program = new WorkerProgram(
+      'check_access.py',
+      ['--namespace=flows', 'create jobs.batch', 'get pods/log'],
+      NOWHERE,
+      kubernetesAt(port),
+    );
     const code = await program.ended();
     server.close();
     return { code, log: program.log, requests };

@@ -190,6 +190,15 @@ export class Registrar extends PythonOracle {
   }
 }
 
+/** Python for `before` of a WorkerProgram: Kubernetes is a server at this port. */
+export const kubernetesAt = (port: number): string =>
+  [
+    'from kubernetes_asyncio import client, config',
+    'def load():',
+    `    client.Configuration.set_default(client.Configuration(host="http://127.0.0.1:${port}"))`,
+    'config.load_incluster_config = load',
+  ].join('\n');
+
 /** A program of a worker (lib/worker/program), as its pod runs it. */
 export class WorkerProgram {
   readonly home = mkdtempSync(join(tmpdir(), 'prefect3-worker-'));

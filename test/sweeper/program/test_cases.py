@@ -1167,13 +1167,18 @@ def two_jobs(world, sweeper):
     return run, first, second
 
 
-def test_job_that_waits_does_not_end_the_run_of_a_process_whose_later_job_is_gone():
-    world = World()
-    sweeper = world.sweeper()
+def two_jobs_of_which_the_later_runs(world, sweeper):
     run, _, second = two_jobs(world, sweeper)
     sweep_for(world, sweeper, 30)
     world.start(world.pods_of(second)[0])
     sweep_for(world, sweeper, 60)
+    return run, second
+
+
+def test_job_that_waits_does_not_end_the_run_of_a_process_whose_later_job_is_gone():
+    world = World()
+    sweeper = world.sweeper()
+    run, second = two_jobs_of_which_the_later_runs(world, sweeper)
     world.delete_job(second)
     sweep_for(world, sweeper, 1200)
     assert state(world, run) == "Running"
@@ -1182,10 +1187,7 @@ def test_job_that_waits_does_not_end_the_run_of_a_process_whose_later_job_is_gon
 def test_job_that_waits_beside_a_later_one_that_ended_cannot_start_for_ever():
     world = World()
     sweeper = world.sweeper()
-    run, _, second = two_jobs(world, sweeper)
-    sweep_for(world, sweeper, 30)
-    world.start(world.pods_of(second)[0])
-    sweep_for(world, sweeper, 60)
+    run, second = two_jobs_of_which_the_later_runs(world, sweeper)
     world.evict(second)
     sweep_for(world, sweeper, 660)
     assert state(world, run) == "Failed"
