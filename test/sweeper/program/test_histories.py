@@ -287,7 +287,8 @@ class History:
         truth = self.truths[run_id]
         assert truth.process is None
         truth.process, truth.pod = place, pod and pod["metadata"]["name"]
-        truth.theirs = place == "elsewhere"
+        # A stock agent here may take up what another agent has had.
+        truth.theirs = place == "elsewhere" or place == "stock" and truth.theirs
         truth.begins = not truth.beats
         if self.world.runs[run_id]["state"] != state:
             self.set(run_id, state)
