@@ -3,7 +3,7 @@
 import pytest
 from rules import BEATS
 from test_rules import jobs, state, sweep_for
-from world import LEDGER, NAMESPACE, World, running
+from world import LEDGER, NAMESPACE, RULES, World, running, see_alive
 
 # Until a heartbeat is known to beat.
 LONG = (BEATS + 1) * 30
@@ -1204,3 +1204,285 @@ def test_job_that_is_past_is_not_new_when_the_one_that_waited_has_failed():
     world.delete_job(first)
     sweep_for(world, sweeper, 1200)
     assert state(world, run) == "Running"
+
+
+# What was seen of one process tells nothing of the next
+
+
+def waits_for_a_retry(world, sweeper, kept=True):
+    """A run without heartbeats whose process has ended, until its task is due."""
+    run, first = running(world, kept=kept)
+    sweep_for(world, sweeper, 60)
+    ends_while_a_task_waits(world, run, first)
+    sweep_for(world, sweeper, 900)
+    if not kept:
+        world.delete_job(first)
+    return run
+
+
+def set_task(world, run, state):
+    task = world.runs[run]["tasks"][0]
+    task.update(state=state, version=task["version"] + 1)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("beats", [True, False])
+def test_retry_that_another_agent_has_taken_up_elsewhere_is_left_alone(beats, kept):
+    world = World()
+    sweeper = world.sweeper()
+    run = waits_for_a_retry(world, sweeper, kept)
+    set_task(world, run, "Submitted")
+    sweep_for(world, sweeper, 60)
+    # The process begins with a heartbeat, also without heartbeats.
+    set_task(world, run, "Running")
+    world.beat(run)
+    if beats:
+        beating(world, sweeper, LONG, run)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+def test_retry_that_another_agent_has_taken_up_between_two_passes_is_left_alone():
+    """The heartbeat of the first process was known to beat; that of the next is off."""
+    world = World()
+    sweeper = world.sweeper()
+    run, first = running(world, kept=True)
+    beating(world, sweeper, LONG, run)
+    ends_while_a_task_waits(world, run, first)
+    sweep_for(world, sweeper, 900)
+    set_task(world, run, "Running")
+    world.beat(run)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_retry_that_a_stock_agent_had_taken_up_here_is_left_alone_when_its_job_is_gone(kept):
+    world = World()
+    sweeper = world.sweeper()
+    run = waits_for_a_retry(world, sweeper, kept)
+    set_task(world, run, "Submitted")
+    stock = world.submit(run, stamped=False, again=True)
+    set_task(world, run, "Running")
+    world.beat(run)
+    world.pods_of(stock)[0]["status"] = status("Running", RUNNING)
+    sweep_for(world, sweeper, 300)
+    # By force, and its process goes on.
+    world.delete_job(stock)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("policy", ["", "run-again"])
+def test_pod_that_a_queue_removed_says_nothing_of_the_next(policy, watched):
+    world = World()
+    run, job = running(world, on_eviction=policy)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    # Kueue preempts it.
+    job["spec"]["suspend"] = True
+    pod = world.pods_of(job)[0]
+    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    pod["status"] = status("Running", RUNNING, conditions=[{"type": "DisruptionTarget", "status": "True"}])
+    world.tell()
+    pod["status"] = status("Failed", terminated(143), conditions=[{"type": "DisruptionTarget", "status": "True"}])
+    sweep_for(world, sweeper, 30)
+    del world.objects["Pod"][pod["metadata"]["name"]]
+    sweep_for(world, sweeper, 60)
+    job["spec"]["suspend"] = False
+    world.pod_of(job)["status"] = status("Running", RUNNING)
+    sweep_for(world, sweeper, 60)
+    # Its Job and its next pod are removed by force, and its process goes on.
+    world.delete_job(job)
+    world.tell()
+    if not watched:
+        world.forgotten = len(world.events)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+def test_pod_that_is_terminating_may_have_been_counted_by_its_job():
+    """A Job that may fail twice replaces a pod whose proxy outlives the flow."""
+    world = World()
+    run, job = running(world)
+    job["spec"]["backoffLimit"] = 1
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    job["status"]["failed"] = 1
+    pod = world.pods_of(job)[0]
+    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    pod["status"] = status("Running", terminated(1), others=[("proxy", RUNNING)])
+    sweep_for(world, sweeper, 300)
+    assert state(world, run) == "Running"
+
+
+def test_job_whose_proxy_goes_on_does_not_hide_the_end_of_the_next():
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    world.pods_of(job)[0]["status"] = status("Running", terminated(137, "OOMKilled"), others=[("proxy", RUNNING)])
+    sweep_for(world, sweeper, 120)
+    assert state(world, run) == "Failed"
+    # Somebody starts it again.
+    world.set(run, "Scheduled")
+    second = world.submit(run)
+    world.start(world.pods_of(second)[0])
+    world.evict(second)
+    sweep_for(world, sweeper, 300)
+    assert state(world, run) == "Failed"
+
+
+# Between the list of pods and the answer of Prefect
+
+
+@pytest.mark.parametrize("how", ["evicted", "killed"])
+def test_process_that_starts_within_a_pass_and_dies_before_the_next_is_over(how):
+    world = World()
+    sweeper = world.sweeper()
+    run, job, pod = submitted(world)
+    sweep_for(world, sweeper, 30)
+    world.faults = {world.calls.index("flow_run"): lambda: world.start(pod)}
+    world.sweep(sweeper)
+    world.faults = {}
+    world.pass_time(10)
+    if how == "evicted":
+        world.evict(job)
+    else:
+        pod["status"] = status("Failed", terminated(137, "OOMKilled"))
+        world.end_job(job, "Failed")
+    sweep_for(world, sweeper, 300)
+    assert (state(world, run), sweeper.signs.unclear) == ("Failed", {"flows": 0})
+
+
+def test_processes_that_start_and_die_while_prefect_limits_requests_are_over():
+    world = World()
+    sweeper = world.sweeper()
+    made = [submitted(world) for _ in range(5)]
+    sweep_for(world, sweeper, 30)
+
+    def limited():
+        world.pass_time(300)
+        for _, _, pod in made:
+            world.start(pod)
+        world.pass_time(5)
+
+    world.faults = {world.calls.index("flow_run"): limited}
+    world.sweep(sweeper)
+    world.faults = {}
+    for _, job, _ in made:
+        world.evict(job)
+    sweep_for(world, sweeper, 300)
+    assert ([state(world, run) for run, _, _ in made], sweeper.signs.unclear) == (["Failed"] * 5, {"flows": 0})
+
+
+def test_run_whose_pod_starts_nowhere_here_is_anothers_after_the_next_look():
+    """Its pod waits. The run is Running for longer than one look, so another process has it."""
+    world = World()
+    sweeper = world.sweeper()
+    run, _, _ = submitted(world)
+    sweep_for(world, sweeper, 60)
+    world.set(run, "Running")
+    sweep_for(world, sweeper, 3600)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+# A node that is lost, and pods that cannot go on
+
+
+@pytest.mark.parametrize("job_has_failed, expected", [(True, ("Submitted", 1)), (False, ("Failed", 0))])
+def test_init_container_on_a_lost_node_is_not_at_work(job_has_failed, expected):
+    world = World()
+    run, job, pod = submitted(world)
+    pod["status"] = status("Pending", {"waiting": {"reason": "PodInitializing"}}, inits=[("fetch", RUNNING)])
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    if job_has_failed:
+        world.end_job(job, "Failed")
+    sweep_for(world, sweeper, 3600)
+    assert (state(world, run), sweeper.signs.unclear["flows"]) == expected
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}},
+        {"podReplacementPolicy": "Failed"},
+    ],
+)
+def test_run_that_runs_again_has_no_job_that_would_start_another_pod(spec, refused):
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    job["spec"].update(spec, backoffLimit=3)
+    pod = world.pods_of(job)[0]
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    # The node is lost. Such a Job waits until the pod has ended before it replaces it.
+    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+    delete = f"DELETE /apis/batch/v1/namespaces/flows/jobs/{job['metadata']['name']}"
+    world.faults = {delete: "fail"} if refused else {}
+    sweep_for(world, sweeper, 300)
+    assert (state(world, run), len(world.objects["Job"])) == (("Running", 1) if refused else ("Scheduled", 0))
+
+
+def test_flow_container_that_cannot_be_started_again_is_no_life():
+    world = World()
+    run, job = running(world)
+    job["spec"]["backoffLimit"] = 3
+    pod = world.pods_of(job)[0]
+    pod["spec"]["restartPolicy"] = "OnFailure"
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    pod["status"] = status("Running", MISSING_SECRET)
+    pod["status"]["containerStatuses"][0].update(restartCount=1, lastState=terminated(137))
+    sweep_for(world, sweeper, 900)
+    assert (state(world, run), jobs(world)) == ("Failed", [])
+
+
+def test_flow_container_whose_restart_is_paused_is_life():
+    world = World()
+    run, job = running(world)
+    job["spec"]["backoffLimit"] = 3
+    pod = world.pods_of(job)[0]
+    pod["spec"]["restartPolicy"] = "OnFailure"
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    pod["status"] = status("Running", {"waiting": {"reason": "CrashLoopBackOff"}})
+    pod["status"]["containerStatuses"][0].update(restartCount=1, lastState=terminated(137))
+    sweep_for(world, sweeper, 3600)
+    assert state(world, run) == "Running"
+
+
+def test_disruption_that_did_not_come_is_none():
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    # Kubernetes sets it to False after 2 minutes, if the pod is still there.
+    stale = [{"type": "DisruptionTarget", "status": "False"}]
+    world.pods_of(job)[0]["status"] = status("Running", RUNNING, conditions=stale)
+    see_alive(world, sweeper, run)
+    world.pods_of(job)[0]["status"] = status("Failed", terminated(1), conditions=stale)
+    world.end_job(job, "Failed")
+    sweep_for(world, sweeper, 300)
+    assert state(world, run) == "Failed"
+
+
+# A name that no ConfigMap takes as a key
+
+
+def test_dask_worker_with_the_longest_name_does_not_stop_its_namespace():
+    world = World()
+    _, job = running(world)
+    flow_pod = world.pods_of(job)[0]["metadata"]["name"]
+    labels = {"dask.org/cluster-name": "etl", "dask.org/component": "worker", "cdk8s-prefect/flow-pod": flow_pod}
+    world.add("Pod", "w" * 253, labels, status={"phase": "Succeeded"})
+    lost, other = running(world)
+    sweeper = world.sweeper(RULES._replace(finished_dask_workers=None))
+    sweep_for(world, sweeper, 60)
+    world.evict(other)
+    sweep_for(world, sweeper, 300)
+    assert state(world, lost) == "Failed"

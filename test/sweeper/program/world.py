@@ -1,6 +1,7 @@
 """A Kubernetes and a Prefect in memory, as a sweeper sees them: each request is one call, which can fail, get lost or be the last."""
 
 import marshal
+import re
 from contextlib import suppress
 from datetime import datetime, timezone
 from uuid import UUID
@@ -296,6 +297,8 @@ class Kubernetes(cluster.Kubernetes):
         if method == "PATCH":
             if body["metadata"]["resourceVersion"] != objects[name]["metadata"]["resourceVersion"]:
                 raise Conflict("Conflict")
+            if not all(re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key) for key in body["data"]):
+                raise Refused(422, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'")
             data = {**objects[name].get("data", {}), **body["data"]}
             objects[name] = {"metadata": {**objects[name]["metadata"], "resourceVersion": str(world.number() + 1)}}
             objects[name]["data"] = {key: value for key, value in data.items() if value is not None}
