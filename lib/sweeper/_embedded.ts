@@ -7,13 +7,13 @@ After a write without an answer, the run is read before anything else happens, b
 """
 
 import logging
-from typing import Callable, Tuple
+from typing import Callable, Sequence, Tuple
 
 from api_server import Limited
 from deadline import DEADLINE
 from errors import Conflict, Held
 from lease import Leases
-from rules import CLAIM, Action, Run, Verdict, confirmed, is_useless
+from rules import CLAIM, Action, Job, Run, Verdict, confirmed, is_useless
 from sights import warning_in
 from signs import Signs
 
@@ -69,14 +69,21 @@ class Actor:
                 again, _ = self.prefect.closely(run.id)
                 if again is None or (again.version, again.heartbeat) != (run.version, run.heartbeat):
                     raise Conflict("the flow run has changed")
+            if action.state == "Scheduled":
+                # Kubernetes would start another pod beside that of the next Job.
+                self.delete_jobs(namespace, action, [job for job in verdict.jobs if not job.finished], why)
             self.set_run(namespace, run, action.state, why)
             self.signs.count("runs_corrected", action.state, namespace)
             self.tell(
                 namespace, ("Job", action.entry.job, action.entry.uid), action.rule, f"Flow run {run.id} is set to {action.state}: {why}"
             )
-        there = {job.uid for job in verdict.jobs}
+        self.delete_jobs(namespace, action, verdict.jobs, why)
+
+    def delete_jobs(self, namespace: str, action: Action, there: Sequence[Job], why: str) -> None:
+        """Deletes those Jobs of the action that the second look has seen, too."""
+        uids = {job.uid for job in there}
         for job in action.jobs:
-            if job.uid in there:
+            if job.uid in uids:
                 self.delete(namespace, ("Job", job.name, job.uid), action.rule, why)
 
     def look_again(self, namespace: str, action: Action):
@@ -602,6 +609,13 @@ def merged(before: str, now: str) -> str:
     return "".join(sorted(set(letters) | set(more))) + (FAILED + (why if FAILED in before else then) if failed else "")
 
 
+def of_living(end: str, pod: Any) -> str:
+    """What is known of a Job while this pod of it lives: how an earlier pod ended tells nothing of the end of this one."""
+    letters, failed, why = end.partition(FAILED)
+    of_job = "".join(letter for letter in letters if letter not in (OVER, UNENDED, GONE, DISRUPTED))
+    return merged(of_job + failed + why, end_of_pod(pod))
+
+
 def had_to_leave(end: str) -> bool:
     """Whether it is proven that the pod was disrupted, and that nothing else ended it."""
     letters = end.partition(FAILED)[0]
@@ -785,6 +799,8 @@ LEDGER_ROOM = 1000000
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 DASK = "dask."
+# What a ConfigMap takes as a key. One that it refuses would stop all of the namespace.
+KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}$")
 POLICIES = {"": "-", "run-again": "a", "fail": "f", "protect": "p"}
 FLAGS = {"gone": "g", "over": "o", "beats": "b", "started": "s", "elsewhere": "e"}
 CONDITIONS = {"": "-", "finished": "f", "cancelling": "c", "unstartable": "u", "lost": "l", "cannot-tell": "t", "away": "a"}
@@ -810,7 +826,8 @@ def read(data: Dict[str, str]) -> Tuple[Ledger, Dict[str, str]]:
 
 def written(ledger: Ledger, odd: Dict[str, str]) -> Dict[str, str]:
     data = {run_id: sealed(run_id, fields_of(run_id, entry)) for run_id, entry in ledger.runs.items() if run_id not in odd}
-    data.update((DASK + pod, sealed(DASK + pod, [long_or_short(wait.uid), str(wait.observed)])) for pod, wait in ledger.dask.items())
+    waits = {DASK + pod: wait for pod, wait in ledger.dask.items() if KEY.match(DASK + pod)}
+    data.update((key, sealed(key, [long_or_short(wait.uid), str(wait.observed)])) for key, wait in waits.items())
     return dict(data, **odd)
 
 
@@ -1047,15 +1064,16 @@ cancelling-runs. Evidence: the run is Cancelling, in one version of its state. H
 here, because a separate process sends them, also while the flow hangs. Delay: since this version was first seen, or since the last
 heartbeat from elsewhere. Second look: the same version.
 
-unstartable-jobs. Evidence: a Job may still start, nothing holds it back on purpose, and no flow container of the run has started. The state
-of the run is not newer than the Job, no heartbeat moves, and no task waits for a Job of its own. Delay: since the last progress, at most
-three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
+unstartable-jobs. Evidence: a Job may still start, nothing holds it back on purpose, and no flow container of the run has started, or can
+start again. The state of the run is not newer than the Job, no heartbeat moves, and no task waits for a Job of its own. Delay: since the
+last progress, at most three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
 
-lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. An
-earlier Job, which its agent keeps, proves nothing of a later one. Or: no process is to be seen, and a heartbeat that the sweeper saw
-beating stands still. Few moves prove nothing: each process begins with a heartbeat, also where heartbeats are off, and Prefect's client may
-repeat it. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a pod is terminating. Second look: the same
-again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and counted.
+lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. This
+proves nothing of a later process: one of a later Job, or of another agent, which shows by a heartbeat or a pod. Or: no process is to be
+seen, and a heartbeat that the sweeper saw beating stands still. Few moves prove nothing: each process begins with a heartbeat, also where
+heartbeats are off, and Prefect's client may repeat it. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a
+pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and
+counted.
 
 finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
 look, because an ended pod stays ended.
@@ -1292,8 +1310,8 @@ RESTARTS = 3
 LINGERING = 60
 # Prefect's Zombie Killer retries a task after 10 minutes without a heartbeat. It looks every minute or two.
 ZOMBIE_KILLER = 11 * 60
-# How long an agent may take to create a Job for a task that it has submitted, in seconds.
-SUBMITTED = 5 * 60
+# How long an agent, perhaps another one, may take to start a pod for a task that it has submitted, in seconds.
+SUBMITTED = 15 * 60
 # A Job waits at most 6 minutes before it replaces a failed pod. The Job controller needs some time too.
 BACKOFF = 7 * 60
 
@@ -1337,11 +1355,12 @@ def judge(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], task
         return Verdict("cancelling", (run.version,), gone=gone, idle=idle, over=over, why="it did not end", jobs=removable)
     if run.state not in ("Submitted", "Running") or any(pod.terminating is None for pod in living):
         return Verdict(gone=gone, over=over and not living)
-    if any(job.suspended for job in making) or any(pod.held for pod in left):
+    if any(job.suspended for job in making) or any(pod.held and pod.terminating is None for pod in left):
         return Verdict()
     if starting and not living:
         return unstartable(entry, run, making, pods, left, tasks)
-    ended = [job for job in removable if job.finished]
+    # Such a Job would start another pod.
+    ended = [job for job in removable if job.finished or job in starting]
     return lost(entry, run, ended, pods, left, tasks, over)
 
 
@@ -1356,7 +1375,9 @@ def is_over(entry: Entry, uid: str, jobs: Sequence[Job], pods: Sequence[Pod]) ->
         return entry.over
     if job.finished or any(pod.well for pod in own):
         return True
-    failures = max(job.failures, sum(pod.finished for pod in own)) + sum(not pod.finished for pod in own)
+    # Kubernetes may have counted a terminating pod already.
+    counted = [pod.finished or pod.terminating is not None for pod in own]
+    failures = max(job.failures, sum(counted)) + len(own) - sum(counted)
     return bool(own) and (job.deleted or job.backoff_limit is not None and failures > job.backoff_limit)
 
 
@@ -1478,11 +1499,7 @@ def observe(
                 after.update({run_id: entry} if entry.observed < FORGOTTEN else {})
             continue
         entry = entry_for(old, run, jobs, pods, new)
-        end = ends.merged(entry.end, sight.ends.get(entry.uid, ""))
-        entry = entry._replace(end=end, over=entry.over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
-        # A new state is a sign of life too, but it does not prove that a heartbeat is running.
-        if entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat:
-            entry = after_move(entry, run, pods)
+        entry = with_signs(entry, run, jobs, pods, ends.merged(entry.end, sight.ends.get(entry.uid, "")))
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
         if not entry.started and (verdict.over or begun):
@@ -1494,14 +1511,33 @@ def observe(
         if verdict.condition != "away":
             entry = entry._replace(version=run.version, gone=verdict.gone, over=verdict.over)
         # It is kept until it is known to beat. A ledger that changes with each heartbeat would be written at each pass.
-        keeps = heeds_life(verdict) or not entry.beats
+        keeps = heeds_life(verdict) or not entry.beats or entry.gone
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
+        if is_undecided(old, entry, run):
+            entry = entry._replace(elsewhere=False, version=old.version)
         if verdict.condition == "away" and entry.observed >= FORGOTTEN and not jobs:
             continue
         if not run.finished or jobs or any(not pod.finished for pod in pods):
             after[run_id] = entry
             verdicts[run_id] = verdict
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
+
+
+def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], end: str) -> Entry:
+    """The entry with what shows of processes: how its Job ended, by all that is known, pods that live, and the heartbeat."""
+    was_over, was_gone = entry.over, entry.over and entry.gone
+    living = [pod for pod in pods if pod.started and not pod.over]
+    for pod in living:
+        end = ends.of_living(end, pod) if pod.job_uid == entry.uid else end
+    entry = entry._replace(end=end, over=was_over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
+    # A new state is a sign of life too, but it does not prove that a heartbeat is running.
+    moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
+    if moved:
+        entry = after_move(entry, run, pods)
+    if was_gone and moved or was_over and any(pod.job_uid != entry.uid for pod in living):
+        # Another agent has taken up a task of the run.
+        entry = entry._replace(elsewhere=True)
+    return entry
 
 
 def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
@@ -1516,8 +1552,7 @@ def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
 def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod], new: Optional[Set[str]]) -> Entry:
     """The entry of the run, for its youngest Job that may still run, else its youngest Job. A Job that is past takes no entry over."""
     if jobs:
-        alive = {pod.job_uid for pod in pods if not pod.over}
-        job = max(jobs, key=lambda job: (job.uid in alive or not job.finished, job.created, job.uid))
+        job = max(jobs, key=lambda job: (not is_over(Entry(job.name, job.uid), job.uid, jobs, pods), job.created, job.uid))
         if not old or old.uid != job.uid and not is_past(old, run, job, jobs, pods, new):
             entry = Entry(job.name, job.uid, job.on_eviction, again=old.again if old else 0, version=run.version)
             return entry._replace(elsewhere=job.managed or is_of_others(old, run, job, jobs, pods, new))
@@ -1562,6 +1597,13 @@ def is_own(old: Optional[Entry], entry: Entry, run: Run, begun: Sequence[Pod], n
     if old is None or old.uid != entry.uid:
         return entry.uid in (new or ())
     return not old.elsewhere and follows(old, run)
+
+
+def is_undecided(old: Optional[Entry], entry: Entry, run: Run) -> bool:
+    """Whether the process of a Job may have begun between the list of pods and the answer of Prefect. The next look decides."""
+    if old is None or old.uid != entry.uid or entry.started or entry.gone or old.elsewhere or not entry.elsewhere:
+        return False
+    return follows(old, run) and old.condition != "cannot-tell"
 
 
 def follows(old: Entry, run: Run) -> bool:
@@ -1641,7 +1683,7 @@ def after_loss(entry: Entry, verdict: Verdict, limit: int) -> Tuple[str, str]:
     if not ends.had_to_leave(entry.end):
         return "Failed", why if known else f"{why}; nobody saw why, so it does not run again"
     if entry.again - bool(entry.rule) >= limit:
-        return "Failed", f"{known}; it has run again {limit} times, and may not once more"
+        return "Failed", f"{known}; it was to run again {limit} times already, and may not once more"
     return "Scheduled", str(known)
 
 
@@ -1823,7 +1865,10 @@ def pod_of(item: Manifest, containers: Optional[Dict[str, str]] = None) -> Pod:
         # A pod with an unknown status may live.
         started = phase not in ("Pending", "Succeeded", "Failed", None)
     else:
-        started = bool(ended or "running" in state or flow.get("restartCount") or (flow.get("lastState") or {}).get("terminated"))
+        # Kubernetes pauses before it starts a container again. For any other reason it cannot start it.
+        stuck = (state.get("waiting") or {}).get("reason") not in (None, "CrashLoopBackOff")
+        again = flow.get("restartCount") or (flow.get("lastState") or {}).get("terminated")
+        started = bool(ended or "running" in state or again and not stuck)
     code = ended.get("exitCode") if ended else None
     policy = named.get(name, {}).get("restartPolicy") or spec.get("restartPolicy") or "Always"
     over = finished or bool(ended) and (policy == "Never" or policy == "OnFailure" and code == 0)
@@ -1843,7 +1888,8 @@ def pod_of(item: Manifest, containers: Optional[Dict[str, str]] = None) -> Pod:
         progress="" if started or finished else progress_of(status),
         waiting=None if started or finished else waiting_for(status, state if waits else {}),
         failed=failure_of(status, flow) if phase == "Failed" or over and code else None,
-        disrupted=any(each.get("type") == "DisruptionTarget" for each in status.get("conditions") or []),
+        # Kubernetes sets it to False if the pod was left alone after all.
+        disrupted=any(each.get("type") == "DisruptionTarget" and each.get("status") == "True" for each in status.get("conditions") or []),
     )
 
 

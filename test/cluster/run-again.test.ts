@@ -104,7 +104,7 @@ onCluster(`a run that is evicted ${EVICTIONS} times reaches its limit, and that 
     );
   }
   expect(scheduled(team, run)).toBe(1 + limit);
-  expect(team.server.run(run).state_message).toMatch(new RegExp(`it has run again ${limit} times, and may not once more$`));
+  expect(team.server.run(run).state_message).toMatch(new RegExp(`it was to run again ${limit} times already, and may not once more$`));
 });
 
 onCluster('of two sweepers of a namespace one is at work; wherever it is killed, each run runs again once', async () => {

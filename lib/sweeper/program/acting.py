@@ -5,13 +5,13 @@ After a write without an answer, the run is read before anything else happens, b
 """
 
 import logging
-from typing import Callable, Tuple
+from typing import Callable, Sequence, Tuple
 
 from api_server import Limited
 from deadline import DEADLINE
 from errors import Conflict, Held
 from lease import Leases
-from rules import CLAIM, Action, Run, Verdict, confirmed, is_useless
+from rules import CLAIM, Action, Job, Run, Verdict, confirmed, is_useless
 from sights import warning_in
 from signs import Signs
 
@@ -67,14 +67,21 @@ class Actor:
                 again, _ = self.prefect.closely(run.id)
                 if again is None or (again.version, again.heartbeat) != (run.version, run.heartbeat):
                     raise Conflict("the flow run has changed")
+            if action.state == "Scheduled":
+                # Kubernetes would start another pod beside that of the next Job.
+                self.delete_jobs(namespace, action, [job for job in verdict.jobs if not job.finished], why)
             self.set_run(namespace, run, action.state, why)
             self.signs.count("runs_corrected", action.state, namespace)
             self.tell(
                 namespace, ("Job", action.entry.job, action.entry.uid), action.rule, f"Flow run {run.id} is set to {action.state}: {why}"
             )
-        there = {job.uid for job in verdict.jobs}
+        self.delete_jobs(namespace, action, verdict.jobs, why)
+
+    def delete_jobs(self, namespace: str, action: Action, there: Sequence[Job], why: str) -> None:
+        """Deletes those Jobs of the action that the second look has seen, too."""
+        uids = {job.uid for job in there}
         for job in action.jobs:
-            if job.uid in there:
+            if job.uid in uids:
                 self.delete(namespace, ("Job", job.name, job.uid), action.rule, why)
 
     def look_again(self, namespace: str, action: Action):

@@ -57,6 +57,13 @@ def merged(before: str, now: str) -> str:
     return "".join(sorted(set(letters) | set(more))) + (FAILED + (why if FAILED in before else then) if failed else "")
 
 
+def of_living(end: str, pod: Any) -> str:
+    """What is known of a Job while this pod of it lives: how an earlier pod ended tells nothing of the end of this one."""
+    letters, failed, why = end.partition(FAILED)
+    of_job = "".join(letter for letter in letters if letter not in (OVER, UNENDED, GONE, DISRUPTED))
+    return merged(of_job + failed + why, end_of_pod(pod))
+
+
 def had_to_leave(end: str) -> bool:
     """Whether it is proven that the pod was disrupted, and that nothing else ended it."""
     letters = end.partition(FAILED)[0]

@@ -20,6 +20,8 @@ LEDGER_ROOM = 1000000
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 DASK = "dask."
+# What a ConfigMap takes as a key. One that it refuses would stop all of the namespace.
+KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}$")
 POLICIES = {"": "-", "run-again": "a", "fail": "f", "protect": "p"}
 FLAGS = {"gone": "g", "over": "o", "beats": "b", "started": "s", "elsewhere": "e"}
 CONDITIONS = {"": "-", "finished": "f", "cancelling": "c", "unstartable": "u", "lost": "l", "cannot-tell": "t", "away": "a"}
@@ -45,7 +47,8 @@ def read(data: Dict[str, str]) -> Tuple[Ledger, Dict[str, str]]:
 
 def written(ledger: Ledger, odd: Dict[str, str]) -> Dict[str, str]:
     data = {run_id: sealed(run_id, fields_of(run_id, entry)) for run_id, entry in ledger.runs.items() if run_id not in odd}
-    data.update((DASK + pod, sealed(DASK + pod, [long_or_short(wait.uid), str(wait.observed)])) for pod, wait in ledger.dask.items())
+    waits = {DASK + pod: wait for pod, wait in ledger.dask.items() if KEY.match(DASK + pod)}
+    data.update((key, sealed(key, [long_or_short(wait.uid), str(wait.observed)])) for key, wait in waits.items())
     return dict(data, **odd)
 
 

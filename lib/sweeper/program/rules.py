@@ -11,15 +11,16 @@ cancelling-runs. Evidence: the run is Cancelling, in one version of its state. H
 here, because a separate process sends them, also while the flow hangs. Delay: since this version was first seen, or since the last
 heartbeat from elsewhere. Second look: the same version.
 
-unstartable-jobs. Evidence: a Job may still start, nothing holds it back on purpose, and no flow container of the run has started. The state
-of the run is not newer than the Job, no heartbeat moves, and no task waits for a Job of its own. Delay: since the last progress, at most
-three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
+unstartable-jobs. Evidence: a Job may still start, nothing holds it back on purpose, and no flow container of the run has started, or can
+start again. The state of the run is not newer than the Job, no heartbeat moves, and no task waits for a Job of its own. Delay: since the
+last progress, at most three times the delay in total. Second look: Job, pods, version, heartbeat and progress are the same.
 
-lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. An
-earlier Job, which its agent keeps, proves nothing of a later one. Or: no process is to be seen, and a heartbeat that the sweeper saw
-beating stands still. Few moves prove nothing: each process begins with a heartbeat, also where heartbeats are off, and Prefect's client may
-repeat it. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a pod is terminating. Second look: the same
-again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and counted.
+lost-runs. Evidence: no process of the run can be alive here, because its flow container has ended for good or its Job has finished. This
+proves nothing of a later process: one of a later Job, or of another agent, which shows by a heartbeat or a pod. Or: no process is to be
+seen, and a heartbeat that the sweeper saw beating stands still. Few moves prove nothing: each process begins with a heartbeat, also where
+heartbeats are off, and Prefect's client may repeat it. Delay: since the last sign of life. It is longer if Prefect may retry a task, or a
+pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and
+counted.
 
 finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
 look, because an ended pod stays ended.
@@ -256,8 +257,8 @@ RESTARTS = 3
 LINGERING = 60
 # Prefect's Zombie Killer retries a task after 10 minutes without a heartbeat. It looks every minute or two.
 ZOMBIE_KILLER = 11 * 60
-# How long an agent may take to create a Job for a task that it has submitted, in seconds.
-SUBMITTED = 5 * 60
+# How long an agent, perhaps another one, may take to start a pod for a task that it has submitted, in seconds.
+SUBMITTED = 15 * 60
 # A Job waits at most 6 minutes before it replaces a failed pod. The Job controller needs some time too.
 BACKOFF = 7 * 60
 
@@ -301,11 +302,12 @@ def judge(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], task
         return Verdict("cancelling", (run.version,), gone=gone, idle=idle, over=over, why="it did not end", jobs=removable)
     if run.state not in ("Submitted", "Running") or any(pod.terminating is None for pod in living):
         return Verdict(gone=gone, over=over and not living)
-    if any(job.suspended for job in making) or any(pod.held for pod in left):
+    if any(job.suspended for job in making) or any(pod.held and pod.terminating is None for pod in left):
         return Verdict()
     if starting and not living:
         return unstartable(entry, run, making, pods, left, tasks)
-    ended = [job for job in removable if job.finished]
+    # Such a Job would start another pod.
+    ended = [job for job in removable if job.finished or job in starting]
     return lost(entry, run, ended, pods, left, tasks, over)
 
 
@@ -320,7 +322,9 @@ def is_over(entry: Entry, uid: str, jobs: Sequence[Job], pods: Sequence[Pod]) ->
         return entry.over
     if job.finished or any(pod.well for pod in own):
         return True
-    failures = max(job.failures, sum(pod.finished for pod in own)) + sum(not pod.finished for pod in own)
+    # Kubernetes may have counted a terminating pod already.
+    counted = [pod.finished or pod.terminating is not None for pod in own]
+    failures = max(job.failures, sum(counted)) + len(own) - sum(counted)
     return bool(own) and (job.deleted or job.backoff_limit is not None and failures > job.backoff_limit)
 
 
@@ -442,11 +446,7 @@ def observe(
                 after.update({run_id: entry} if entry.observed < FORGOTTEN else {})
             continue
         entry = entry_for(old, run, jobs, pods, new)
-        end = ends.merged(entry.end, sight.ends.get(entry.uid, ""))
-        entry = entry._replace(end=end, over=entry.over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
-        # A new state is a sign of life too, but it does not prove that a heartbeat is running.
-        if entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat:
-            entry = after_move(entry, run, pods)
+        entry = with_signs(entry, run, jobs, pods, ends.merged(entry.end, sight.ends.get(entry.uid, "")))
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
         if not entry.started and (verdict.over or begun):
@@ -458,14 +458,33 @@ def observe(
         if verdict.condition != "away":
             entry = entry._replace(version=run.version, gone=verdict.gone, over=verdict.over)
         # It is kept until it is known to beat. A ledger that changes with each heartbeat would be written at each pass.
-        keeps = heeds_life(verdict) or not entry.beats
+        keeps = heeds_life(verdict) or not entry.beats or entry.gone
         entry = entry._replace(heartbeat=digest(run.heartbeat) if keeps else "")
+        if is_undecided(old, entry, run):
+            entry = entry._replace(elsewhere=False, version=old.version)
         if verdict.condition == "away" and entry.observed >= FORGOTTEN and not jobs:
             continue
         if not run.finished or jobs or any(not pod.finished for pod in pods):
             after[run_id] = entry
             verdicts[run_id] = verdict
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
+
+
+def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], end: str) -> Entry:
+    """The entry with what shows of processes: how its Job ended, by all that is known, pods that live, and the heartbeat."""
+    was_over, was_gone = entry.over, entry.over and entry.gone
+    living = [pod for pod in pods if pod.started and not pod.over]
+    for pod in living:
+        end = ends.of_living(end, pod) if pod.job_uid == entry.uid else end
+    entry = entry._replace(end=end, over=was_over or ends.is_over(end, any(job.uid == entry.uid for job in jobs)))
+    # A new state is a sign of life too, but it does not prove that a heartbeat is running.
+    moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
+    if moved:
+        entry = after_move(entry, run, pods)
+    if was_gone and moved or was_over and any(pod.job_uid != entry.uid for pod in living):
+        # Another agent has taken up a task of the run.
+        entry = entry._replace(elsewhere=True)
+    return entry
 
 
 def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
@@ -480,8 +499,7 @@ def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
 def entry_for(old: Optional[Entry], run: Run, jobs: Sequence[Job], pods: Sequence[Pod], new: Optional[Set[str]]) -> Entry:
     """The entry of the run, for its youngest Job that may still run, else its youngest Job. A Job that is past takes no entry over."""
     if jobs:
-        alive = {pod.job_uid for pod in pods if not pod.over}
-        job = max(jobs, key=lambda job: (job.uid in alive or not job.finished, job.created, job.uid))
+        job = max(jobs, key=lambda job: (not is_over(Entry(job.name, job.uid), job.uid, jobs, pods), job.created, job.uid))
         if not old or old.uid != job.uid and not is_past(old, run, job, jobs, pods, new):
             entry = Entry(job.name, job.uid, job.on_eviction, again=old.again if old else 0, version=run.version)
             return entry._replace(elsewhere=job.managed or is_of_others(old, run, job, jobs, pods, new))
@@ -526,6 +544,13 @@ def is_own(old: Optional[Entry], entry: Entry, run: Run, begun: Sequence[Pod], n
     if old is None or old.uid != entry.uid:
         return entry.uid in (new or ())
     return not old.elsewhere and follows(old, run)
+
+
+def is_undecided(old: Optional[Entry], entry: Entry, run: Run) -> bool:
+    """Whether the process of a Job may have begun between the list of pods and the answer of Prefect. The next look decides."""
+    if old is None or old.uid != entry.uid or entry.started or entry.gone or old.elsewhere or not entry.elsewhere:
+        return False
+    return follows(old, run) and old.condition != "cannot-tell"
 
 
 def follows(old: Entry, run: Run) -> bool:
@@ -605,7 +630,7 @@ def after_loss(entry: Entry, verdict: Verdict, limit: int) -> Tuple[str, str]:
     if not ends.had_to_leave(entry.end):
         return "Failed", why if known else f"{why}; nobody saw why, so it does not run again"
     if entry.again - bool(entry.rule) >= limit:
-        return "Failed", f"{known}; it has run again {limit} times, and may not once more"
+        return "Failed", f"{known}; it was to run again {limit} times already, and may not once more"
     return "Scheduled", str(known)
 
 

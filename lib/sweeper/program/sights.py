@@ -74,7 +74,10 @@ def pod_of(item: Manifest, containers: Optional[Dict[str, str]] = None) -> Pod:
         # A pod with an unknown status may live.
         started = phase not in ("Pending", "Succeeded", "Failed", None)
     else:
-        started = bool(ended or "running" in state or flow.get("restartCount") or (flow.get("lastState") or {}).get("terminated"))
+        # Kubernetes pauses before it starts a container again. For any other reason it cannot start it.
+        stuck = (state.get("waiting") or {}).get("reason") not in (None, "CrashLoopBackOff")
+        again = flow.get("restartCount") or (flow.get("lastState") or {}).get("terminated")
+        started = bool(ended or "running" in state or again and not stuck)
     code = ended.get("exitCode") if ended else None
     policy = named.get(name, {}).get("restartPolicy") or spec.get("restartPolicy") or "Always"
     over = finished or bool(ended) and (policy == "Never" or policy == "OnFailure" and code == 0)
@@ -94,7 +97,8 @@ def pod_of(item: Manifest, containers: Optional[Dict[str, str]] = None) -> Pod:
         progress="" if started or finished else progress_of(status),
         waiting=None if started or finished else waiting_for(status, state if waits else {}),
         failed=failure_of(status, flow) if phase == "Failed" or over and code else None,
-        disrupted=any(each.get("type") == "DisruptionTarget" for each in status.get("conditions") or []),
+        # Kubernetes sets it to False if the pod was left alone after all.
+        disrupted=any(each.get("type") == "DisruptionTarget" and each.get("status") == "True" for each in status.get("conditions") or []),
     )
 
 

@@ -126,7 +126,7 @@ LOSSES = {
     "its pod had to leave once more than it may": (
         LEFT._replace(again=3),
         [],
-        ("Failed", "its pod was deleted; it has run again 3 times, and may not once more"),
+        ("Failed", "its pod was deleted; it was to run again 3 times already, and may not once more"),
     ),
     "its pod had to leave, and a sweeper has begun to schedule it for the last time": (
         LEFT._replace(again=3, rule="lost-runs"),

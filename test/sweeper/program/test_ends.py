@@ -203,7 +203,7 @@ def test_run_runs_again_ten_times_at_most_and_that_is_said():
             world.pass_time(INTERVAL)
     assert states == ["Scheduled"] * 10 + ["Failed"]
     said = [event["message"] for event in world.objects["Event"].values() if "set to Failed" in event["message"]]
-    assert "it has run again 10 times, and may not once more" in said[0]
+    assert "it was to run again 10 times already, and may not once more" in said[0]
 
 
 def test_watch_that_fails_is_asked_again_and_ends_no_pass():

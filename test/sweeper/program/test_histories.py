@@ -42,7 +42,8 @@ KINDS = """
     sidecar, job with an injected proxy, job with an init container, job of a stock agent, job let go, gate removed, init container started,
     init container ended, pull started, pull failed, flow started, flow started elsewhere, flow started by a stock agent here, flow installs
     packages, flow succeeded, flow failed, flow killed with its proxy left, pod failed and left, pod evicted, job deleted, job deleted in
-    the foreground, pod orphaned, node lost with a living process, node lost with a dead process, ghost ended, process died elsewhere, task
+    the foreground, pod orphaned, node lost with a living process, node lost with a dead process, node lost with an init container at work,
+    flow ended right after a pass, retry taken up elsewhere without heartbeats, ghost ended, process died elsewhere, task
     retrying, task submitted, task paused, task may be retried, retry taken up, zombie killer, lazarus here, lazarus elsewhere, run
     cancelling, run cancelling hangs, run set final, run unknown, dask cluster of a flow, dask worker of a shared name, notebook's dask
     cluster, dask worker ended, job forged pending, job forged failed, dask object forged, ledger entry edited, ledger entry swapped, ledger
@@ -172,6 +173,10 @@ class History:
         run_id = self.ours.get(metadata["uid"])
         assert run_id, "a foreign Job was deleted"
         run, truth = self.world.runs[run_id], self.truths[run_id]
+        if truth.ends.get(metadata["uid"]) == "left" and run["state"] not in FINAL and not item["status"].get("conditions"):
+            # The run is about to run again, in another Job. This one would start another pod.
+            assert truth.process is None and metadata["labels"].get("cdk8s-prefect/on-eviction") == "run-again"
+            return
         if truth.again and truth.ends.get(metadata["uid"]) == "left" and item["status"].get("conditions"):
             # The run runs again, in another Job.
             return
@@ -220,6 +225,7 @@ class History:
                 if "Submitted" in tasks:
                     assert now - truth.last >= SUBMITTED, "an agent was about to take up a task"
         if state == "Scheduled":
+            assert all(job["status"].get("conditions") for job in own), "a run was scheduled beside a Job that would start another pod"
             self.judge_again(run_id)
         truth.by_sweeper = True
         truth.last = now
@@ -246,8 +252,11 @@ class History:
         return job["metadata"]["creationTimestamp"], job["metadata"]["uid"]
 
     def is_held(self, job):
-        pods = self.world.pods_of(job)
-        return job["spec"].get("suspend") or any(self.gated(pod) or self.at_init(pod) == "running" for pod in pods)
+        return job["spec"].get("suspend") or any(map(self.is_held_back, self.world.pods_of(job)))
+
+    def is_held_back(self, pod):
+        """Whether somebody holds it back. Of a lost node nobody hears what its containers do."""
+        return not pod["metadata"].get("deletionTimestamp") and (self.gated(pod) or self.at_init(pod) == "running")
 
     # What the world is like
 
@@ -470,6 +479,23 @@ class History:
                 return
             self.take_up(run_id, here=True, policy="run-again")
 
+    @event(0.7, which=[0, 2], kept=[False, True], waits=[90, 300, 900], submitted=[0, 30, 120])
+    def another_agent_takes_up_a_retry(self, which, kept, waits, submitted):
+        """Of a run without heartbeats whose first process ended here."""
+        if len(self.truths) >= 4:
+            return
+        job = self.submit_run(beats=False, kept=kept)
+        run_id = self.run_of(job)
+        self.start(job)
+        self.make_passes(which, 3)
+        self.task_waits(job, "Retrying")
+        self.make_passes(which, waits // INTERVAL)
+        self.task_goes_on(job, "Submitted")
+        self.make_passes(which, submitted // INTERVAL)
+        self.retry_is_taken_up(job, "elsewhere")
+        if self.truths[run_id].process:
+            self.make_passes(which, 12)
+
     @event(2, how=["left", "evicted", "killed", "killed", "killed"])
     def pod_fails(self, job, how):
         run_id, pod = self.run_of(job), self.pod_of(job, "Running", "Pending")
@@ -500,7 +526,7 @@ class History:
         elif truth.process is None and not was_over:
             self.progress(run_id)
 
-    @event(how=["deleted", "deleted", "foreground", "orphaned"], lives_on=[False, True, True])
+    @event(2, how=["deleted", "deleted", "foreground", "orphaned"], lives_on=[False, True, True])
     def job_is_deleted(self, job, how, lives_on):
         run_id = self.run_of(job)
         truth = self.truths[run_id]
@@ -532,11 +558,15 @@ class History:
             elif mine:
                 self.die(run_id)
 
-    @event(lives_on=[False, True])
+    @event(3, lives_on=[False, True])
     def node_is_lost(self, job, lives_on):
         """Its pod is being deleted for ever, and nobody says whether the process lives."""
-        pod, truth = self.pod_of(job, "Running"), self.truth_of(job)
-        if pod and truth.pod == pod["metadata"]["name"] and truth.process == "pod":
+        pod, truth = self.pod_of(job, "Running", "Pending"), self.truth_of(job)
+        if pod and self.at_init(pod) == "running" and not self.gated(pod):
+            pod["metadata"].update(deletionTimestamp=self.world.stamp(), deletionGracePeriodSeconds=GRACE)
+            self.progress(self.run_of(job), anew=True)
+            happened("node lost with an init container at work")
+        elif pod and truth.pod == pod["metadata"]["name"] and truth.process == "pod":
             pod["metadata"].update(deletionTimestamp=self.world.stamp(), deletionGracePeriodSeconds=GRACE)
             pod["status"].setdefault("conditions", []).append({"type": "DisruptionTarget", "status": "True"})
             self.ends_so(job, "left")
@@ -547,7 +577,7 @@ class History:
                 # Nobody could know more of it than that it is being deleted.
                 self.world.objects["Job"].pop(job["metadata"]["name"], None)
 
-    @event(4)
+    @event(8)
     def process_ends_unseen(self, job):
         truth = self.truth_of(job)
         if truth.process in ("ghost", "elsewhere"):
@@ -586,9 +616,13 @@ class History:
         run, truth = self.world.runs[run_id], self.truths[run_id]
         if run["state"] == "Running" and truth.process is None and run["tasks"][1]["state"] == "Submitted" and self.is_alone(run_id):
             if place == "elsewhere":
-                if truth.beats:
+                # Without heartbeats, only a sweeper that saw the end of the process before knows of the next one's beginning.
+                if truth.beats or self.is_seen_over(run_id):
                     self.live(run_id, "elsewhere")
+                    truth.begins = False
                     self.world.beat(run_id)
+                    if not truth.beats:
+                        happened("retry taken up elsewhere without heartbeats")
             else:
                 again = self.make_job(run_id, again=True, stamped=place == "here")
                 pod = self.pod_of(again, "Pending")
@@ -598,6 +632,14 @@ class History:
             if truth.process:
                 run["tasks"][1].update(state="Running", version=run["tasks"][1]["version"] + 1)
             happened("retry taken up")
+
+    def is_seen_over(self, run_id):
+        entries = [ledger(self.world, self.ledger_of(which)).get(run_id) for which in (0, 2)]
+        made = [job for job in self.jobs if self.run_of(job) == run_id]
+        late = self.world.stamp(-3 * INTERVAL)
+        return all(entry.over and entry.gone and entry.heartbeat for entry in entries if entry) and all(
+            job["metadata"]["creationTimestamp"] < late for job in made
+        )
 
     def is_alone(self, run_id):
         """Whether no other Job of it may start."""
@@ -908,13 +950,26 @@ class History:
     @event(
         which=[0, 1, 2],
         call=range(1, 16),
-        what=["new flow", "flow starts", "dask cluster", "flow ends", "run is set", "lazarus", "retry", "evicted", "deleted", "taken up"],
+        what=[
+            "new flow",
+            "flow starts",
+            "flow starts and dies",
+            "dask cluster",
+            "flow ends",
+            "run is set",
+            "lazarus",
+            "retry",
+            "evicted",
+            "deleted",
+            "taken up",
+        ],
         state=["Cancelling", "Success"],
     )
     def sweep_while_something_happens(self, job, which, call, what, state):
         deeds = {
             "new flow": lambda: self.start(self.submit_run()),
             "flow starts": lambda: self.start(job),
+            "flow starts and dies": lambda: self.start(job),
             "dask cluster": lambda: self.flow_makes_a_dask_cluster(job, True),
             "flow ends": lambda: self.flow_ends(job, "Success"),
             "run is set": lambda: (self.user_set(job, state), happened("run set within a pass")),
@@ -933,6 +988,9 @@ class History:
                 happened("something happened within a pass")
 
         self.make_pass(which, {call: happen})
+        if what == "flow starts and dies" and self.truth_of(job).process == "pod":
+            self.pod_fails(job, "evicted")
+            happened("flow ended right after a pass")
 
     def step(self, seed):
         """One event, of those that can happen now."""
@@ -1046,8 +1104,8 @@ class History:
         if truth.job not in there and truth.job not in self.known[SWEEPERS[0]]:
             return None
         pods = self.pods_of_run(run_id)
-        held = any(self.gated(pod) or self.at_init(pod) == "running" for pod in pods)
-        if held or any(self.is_held(job) for job in jobs) or not jobs and run_id not in self.data_of(0):
+        held = any(map(self.is_held_back, pods)) or any(map(self.is_held, jobs))
+        if held or not jobs and run_id not in self.data_of(0):
             return None
         if run["state"] == "Cancelling":
             return RULES.cancelling_runs
