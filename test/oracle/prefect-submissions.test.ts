@@ -202,6 +202,13 @@ async function create(): Promise<string> {
 }
 
 const read = async (run: string) => (await server.ask('GET', `/flow_runs/${run}`)).body;
+
+/** Somebody else sets the state of a flow run. */
+async function set(run: string, type: string, name?: string): Promise<void> {
+  const { body } = await server.ask('POST', `/flow_runs/${run}/set_state`, { state: { type, name } });
+  expect(body.status).toBe('ACCEPT');
+}
+
 const settled = (holds: () => Promise<void>): Promise<void> => eventually(holds, { interval: 200, state: async () => worker.log });
 
 /** It has one Job, and Prefect knows its name. */
@@ -214,10 +221,13 @@ const submitted = (run: string): Promise<void> =>
 
 const SET_STATE = /^POST \/api\/flow_runs\/[^/]+\/set_state$/;
 const SET_LABELS = /^PATCH \/api\/flow_runs\/[^/]+\/labels$/;
+const READ_DEPLOYMENT = /^GET \/api\/deployments\/[^/]+$/;
+const CREATE_JOB = /^POST .*\/jobs$/;
+const EACH = Number.POSITIVE_INFINITY;
 
 describe('each request of a submission meets bad answers, and is repeated', () => {
   const REQUESTS = {
-    'reads the deployment': /^GET \/api\/deployments\/[^/]+$/,
+    'reads the deployment': READ_DEPLOYMENT,
     'sets a state': SET_STATE,
     'sets the labels': SET_LABELS,
     'sets the name of the Job': /^PATCH \/api\/flow_runs\/[^/]+$/,
@@ -235,7 +245,7 @@ describe('each request of a submission meets bad answers, and is repeated', () =
 });
 
 test('a refusal of one submission does not end the others, and its flow run is taken again', async () => {
-  const refusal = first(1, /^GET \/api\/deployments\/[^/]+$/, 403);
+  const refusal = first(1, READ_DEPLOYMENT, 403);
   api.faults = refusal;
   const runs = [await create(), await create(), await create()];
   start();
@@ -245,7 +255,7 @@ test('a refusal of one submission does not end the others, and its flow run is t
 });
 
 test('a fault of the server that stays ends the flow run as Crashed, which is reported for as long as it takes', async () => {
-  const faults = [first(Number.POSITIVE_INFINITY, SET_LABELS, 500), first(14, SET_STATE, 500)];
+  const faults = [first(EACH, SET_LABELS, 500), first(14, SET_STATE, 500)];
   let states = 0;
   api.faults = (method, path) => {
     // The first state is Pending.
@@ -269,7 +279,7 @@ test('only answers 500 count as faults of the server', async () => {
 });
 
 test('a proxy that has no route says nothing about a deployment', async () => {
-  const absent = first(3, /^GET \/api\/deployments\/[^/]+$/, 404);
+  const absent = first(3, READ_DEPLOYMENT, 404);
   api.faults = absent;
   const run = await create();
   start();
@@ -285,6 +295,7 @@ describe('Kubernetes', () => {
     start();
     await submitted(run);
     expect(faults.map(({ met }) => met)).toEqual([1, 5, 2]);
+    expect(worker.log).toMatch(/A submission waits for Kubernetes: \w+ to the creation of Job \S/);
   });
 
   test('a conflict that is not about the name is not taken for a Job', async () => {
@@ -295,6 +306,125 @@ describe('Kubernetes', () => {
     await submitted(run);
     expect(conflict.met).toBe(1);
   });
+});
+
+test('a flow run that another worker has run, and that is paused, does not end the other submissions', async () => {
+  const labels = first(EACH, SET_LABELS, 503);
+  api.faults = labels;
+  const other = await create();
+  start();
+  await settled(async () => expect(labels.met).toBeGreaterThan(0));
+  const deployments = first(EACH, READ_DEPLOYMENT, 503);
+  api.faults = inTurn(labels, deployments);
+  const run = await create();
+  await settled(async () => expect(deployments.met).toBeGreaterThan(0));
+  for (const type of ['PENDING', 'RUNNING', 'PAUSED']) await set(run, type);
+  let proposed = false;
+  api.faults = (method, path) => {
+    proposed ||= path === `/api/flow_runs/${run}/set_state`;
+    return labels(method, path);
+  };
+  await settled(async () => expect(proposed).toBe(true));
+  api.faults = NONE;
+  await submitted(other);
+  expect(jobs.of(run)).toEqual([]);
+  expect((await read(run)).state.type).toBe('PAUSED');
+});
+
+describe('a flow run is started again while its submission waits', () => {
+  const finished = () => settled(async () => expect(worker.log).toMatch(/Dropped, as|submitted to infrastructure|Reported flow run/));
+  const goOn = () => {
+    api.faults = jobs.faults = NONE;
+  };
+
+  /** Until `goOn`, no worker asks for flow runs, and nothing is known about this one. */
+  async function startedAgain(waitsFor: string): Promise<string> {
+    const answers = waitsFor === 'Kubernetes' ? first(EACH, CREATE_JOB, 429) : first(EACH, SET_LABELS, 503);
+    api.faults = jobs.faults = answers;
+    const run = await create();
+    start();
+    await settled(async () => expect(answers.met).toBeGreaterThan(0));
+    api.faults = inTurn(answers, first(EACH, /\/get_scheduled_flow_runs$|\/flow_run_states\//, 503));
+    await set(run, 'SCHEDULED', 'AwaitingRetry');
+    return run;
+  }
+
+  describe.each(["Prefect's API", 'Kubernetes'])('which waits for %s', (waitsFor) => {
+    test.each([[['Pending']], [['Pending', 'Submitting', 'InfrastructurePending']]])(
+      'another worker has it (%j): it gets no second Job',
+      async (names) => {
+        const run = await startedAgain(waitsFor);
+        for (const name of names) await set(run, 'PENDING', name);
+        goOn();
+        await finished();
+        expect(jobs.of(run)).toEqual([]);
+        const { state, infrastructure_pid } = await read(run);
+        expect([state.type, infrastructure_pid]).toEqual(['PENDING', null]);
+      },
+    );
+
+    test('nobody else has it: it gets one Job', async () => {
+      const run = await startedAgain(waitsFor);
+      goOn();
+      await settled(async () => expect((await read(run)).infrastructure_pid).not.toBeNull());
+      // Another Job would be made before those of flow runs that are created later.
+      for (let i = 0; i < 2; i++) await submitted(await create());
+      expect(jobs.of(run)).toHaveLength(1);
+    });
+  });
+
+  test('the end of the first submission is not reported over the run of another worker', async () => {
+    jobs.faults = () => 403;
+    let states = 0;
+    api.faults = (method, path) => (SET_STATE.test(`${method} ${path}`) && ++states > 2 ? 503 : undefined);
+    const run = await create();
+    start();
+    await settled(async () => expect(states).toBeGreaterThan(3));
+    await set(run, 'SCHEDULED', 'AwaitingRetry');
+    for (const type of ['PENDING', 'RUNNING']) await set(run, type);
+    api.faults = NONE;
+    await finished();
+    expect((await read(run)).state.type).toBe('RUNNING');
+  });
+});
+
+test.each([
+  ['CANCELLING', 'gets its Job, whose pod ends it', 1],
+  ['CANCELLED', 'gets no Job', 0],
+])('a flow run that is %s while its submission waits %s', async (type, _gets, count) => {
+  const labels = first(EACH, SET_LABELS, 503);
+  api.faults = labels;
+  const run = await create();
+  start();
+  await settled(async () => expect(labels.met).toBeGreaterThan(0));
+  await set(run, type);
+  api.faults = NONE;
+  await settled(async () => expect(worker.log).toMatch(/Dropped, as|submitted to infrastructure/));
+  expect(jobs.of(run)).toHaveLength(count);
+  expect((await read(run)).state.type).toBe(type);
+});
+
+test('a flow run gets its Job though its states may not be read', async () => {
+  const refusal = first(EACH, /\/flow_run_states\//, 403);
+  api.faults = refusal;
+  const run = await create();
+  start();
+  await submitted(run);
+  expect(refusal.met).toBe(1);
+});
+
+test('a flow run whose Job runs is not reported as Crashed when Kubernetes refuses a later attempt', async () => {
+  const lost = first(1, CREATE_JOB, 'answer lost');
+  const unanswered = first(EACH, CREATE_JOB, 503);
+  jobs.faults = inTurn(lost, unanswered);
+  const run = await create();
+  start();
+  await settled(async () => expect(unanswered.met).toBeGreaterThan(0));
+  await set(run, 'RUNNING');
+  jobs.faults = () => 403;
+  await settled(async () => expect(worker.log).toMatch(/Dropped, as|Reported flow run/));
+  expect((await read(run)).state.type).toBe('RUNNING');
+  expect(jobs.of(run)).toHaveLength(1);
 });
 
 test('an answer that ends the worker does not end its submissions', async () => {
@@ -326,16 +456,16 @@ describe('told to end', () => {
     return run;
   }
 
-  test('it leaves a flow run Scheduled that is not yet Pending', async () => {
-    const deployments = first(Number.POSITIVE_INFINITY, /^GET \/api\/deployments\/[^/]+$/, 503);
+  test('it does not wait for a flow run that is not yet Pending, and leaves it Scheduled', async () => {
+    const deployments = first(EACH, READ_DEPLOYMENT, 503);
     api.faults = deployments;
     const run = await create();
     start();
     await settled(async () => expect(deployments.met).toBeGreaterThan(0));
     worker.kill('SIGTERM');
-    await settled(async () => expect(worker.log).toContain('finishing 1 submission(s)'));
-    api.faults = NONE;
     expect(await worker.ended()).toBe(0);
+    expect(worker.log).toContain('finishing 0 submission(s)');
+    expect(worker.log).not.toContain('Ending, with');
     expect((await read(run)).state.type).toBe('SCHEDULED');
     expect(jobs.of(run)).toEqual([]);
   });
