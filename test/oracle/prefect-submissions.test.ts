@@ -186,9 +186,8 @@ function start(options = ['--finish-within=60']): void {
   const before = [
     kubernetesAt(jobs.port),
     `sys.path.insert(0, ${JSON.stringify(join(__dirname, '../../lib/worker/program'))})`,
-    'import submissions',
-    'submissions.LONGEST_PAUSE_SECONDS = submissions.KUBERNETES_PAUSE_SECONDS = 0.1',
-    'import credentials',
+    'import answers, credentials, job_creation',
+    'answers.LONGEST_PAUSE_SECONDS = job_creation.PAUSE_SECONDS = 0.1',
     'credentials.SECONDS = 0.5',
   ].join('\n');
   const args = ['--signs=HOME', ...options, 'worker', 'start', '--type=kubernetes', '--pool=k8s', '--name=w'];

@@ -130,7 +130,7 @@ test('init containers of the user come first, and fields of the pod last', () =>
   const deployment = worker({ podSpec });
   expect(steps(deployment).map(({ name }) => name)).toEqual(['tunnel', 'check-access', 'register']);
   expect(deployment.spec.template.spec.terminationGracePeriodSeconds).toBe(600);
-  expect(container(deployment).args).toContain('--finish-within=590');
+  expect(container(deployment).args).toContain('--finish-within=580');
 });
 
 test('several workers have names of their own, spread over nodes, and are not all evicted at once', () => {

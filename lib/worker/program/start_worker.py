@@ -18,11 +18,13 @@ import threading
 import time
 from pathlib import Path
 
+import answers
 import credentials
+import job_creation
 import submissions
+from complaints import at_most_once_a_minute
 
 SECONDS_BETWEEN_SIGNS = 10
-SECONDS_BETWEEN_COMPLAINTS = 60
 SECONDS_TO_REMOVE_RECORD = 5
 
 
@@ -49,17 +51,14 @@ def leave_signs(signs: Signs) -> None:
     from prefect.exceptions import ObjectNotFound
 
     ask = PrefectClient.get_scheduled_flow_runs_for_work_pool
-
-    told = [0.0]
+    complain = at_most_once_a_minute()
 
     async def get_scheduled_flow_runs_for_work_pool(self, work_pool_name, *args, **kwargs):
         try:
             runs = await ask(self, work_pool_name, *args, **kwargs)
         except ObjectNotFound as error:
             # The stock worker takes it for "nothing to do".
-            if time.monotonic() - told[0] > SECONDS_BETWEEN_COMPLAINTS:
-                told[0] = time.monotonic()
-                print(f"No flow run is taken: {what_is_missing(work_pool_name, error)}", file=sys.stderr, flush=True)
+            complain(f"No flow run is taken: {what_is_missing(work_pool_name, error)}")
             raise
         signs.polled.touch()
         return runs
@@ -75,7 +74,7 @@ def finish_submissions(signs: Signs, seconds: float) -> None:
     from prefect_kubernetes.worker import KubernetesWorker
 
     absent = [name for name in submissions.METHODS if not callable(getattr(KubernetesWorker, name, None))]
-    used = [(base, submissions.LOOP), (kubernetes_worker, "BatchV1Api"), (client, "PrefectHttpxAsyncClient")]
+    used = [(base, submissions.LOOP), (base, submissions.SET_STATE), (kubernetes_worker, "BatchV1Api"), (client, "PrefectHttpxAsyncClient")]
     absent += [name for module, name in used if not hasattr(module, name)]
     if absent:
         sys.exit(missing(absent))
@@ -92,7 +91,7 @@ def finish_submissions(signs: Signs, seconds: float) -> None:
         tasks = set()
 
         async def finish() -> None:
-            await of_worker.finish_when_told(self)
+            await of_worker.finish_when_told()
             # The command of Prefect ends in order on it, with exit code 0.
             command.cancel()
 
@@ -157,8 +156,8 @@ def main() -> None:
 
     leave_signs(signs)
     finish_submissions(signs, options.finish_within)
-    submissions.outlast_bad_answers(options.credentials)
-    submissions.create_each_job_once()
+    answers.outlast_bad_ones(options.credentials)
+    job_creation.create_each_job_once()
     from prefect.cli import app
 
     sys.argv = ["prefect", *options.command]
