@@ -1,5 +1,7 @@
 """Healthy runs that a sweeper must not touch, and dead ones that it must end: each case was once decided wrongly."""
 
+import logging
+
 import pytest
 from rules import BEATS, SUBMITTED
 from test_rules import jobs, state, sweep_for
@@ -167,9 +169,12 @@ def test_machine_that_slept_shortens_no_delay(seconds):
 def test_sweeper_that_starts_anew_does_not_take_the_time_of_others_for_its_own():
     world = World()
     run, job, pod = submitted(world)
-    world.sweep(world.sweeper())
+    sweeper = world.sweeper()
+    world.sweep(sweeper)
+    sweeper.leases.release()
     world.pass_time(86400)
     world.sweep(world.sweeper())
+    assert "flow_run" in world.calls
     assert state(world, run) == "Submitted"
 
 
@@ -301,10 +306,11 @@ def test_sweeper_on_a_node_with_another_clock_does_not_take_a_beat_for_an_old_on
     beating(world, sweeper, 30, run)
     world.beat(run)
     world.sweep(sweeper)
+    sweeper.leases.release()
     world.pass_time(27)
-    another = world.sweeper()
-    another.now = lambda: world.time + 90
+    another = world.sweeper(ahead=90)
     world.sweep(another)
+    assert "flow_run" in world.calls
     assert state(world, run) == "Running"
 
 
@@ -1487,3 +1493,77 @@ def test_dask_worker_with_the_longest_name_does_not_stop_its_namespace():
     world.evict(other)
     sweep_for(world, sweeper, 300)
     assert state(world, lost) == "Failed"
+
+
+# What is removed by force, what cannot be read, and what is cut short
+
+
+@pytest.mark.parametrize("policy", ["", "run-again"])
+def test_run_without_heartbeats_whose_pod_was_removed_by_force_is_left_alone_and_counted(policy):
+    """As from a node that was cut off: its process goes on, and its Job has Failed."""
+    world = World()
+    run, job = running(world, on_eviction=policy)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 300)
+    world.remove_by_force(job)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+def test_run_whose_pod_was_removed_by_force_before_it_started_is_ended():
+    world = World()
+    run, job, _ = submitted(world)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    world.remove_by_force(job)
+    sweep_for(world, sweeper, 300)
+    assert state(world, run) == "Failed"
+
+
+def test_events_that_cannot_be_read_stop_their_own_run_and_no_other():
+    world = World()
+    sweeper = world.sweeper()
+    waits, _, _ = submitted(world)
+    sweep_for(world, sweeper, 500)
+    lost, job = running(world)
+    world.faults = {"GET /api/v1/namespaces/flows/events": "fail"}
+    beating(world, sweeper, LONG, lost)
+    world.evict(job)
+    sweep_for(world, sweeper, 300)
+    assert [state(world, run) for run in (lost, waits)] == ["Failed", "Submitted"]
+    assert sweeper.signs.counters["errors"]["flows", "event"] > 0
+    world.faults = {}
+    sweep_for(world, sweeper, 60)
+    assert state(world, waits) == "Failed"
+
+
+@pytest.mark.parametrize("fault", ["kill before", "kill after", "fail", "lose"])
+def test_sweeper_does_not_take_its_own_deletion_for_one_on_purpose(fault):
+    """It ends, or its write does, after it has deleted the Job that would start another pod."""
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    job["spec"].update(podReplacementPolicy="Failed", backoffLimit=3)
+    pod = world.pods_of(job)[0]
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+    faults, states = [fault], []
+    world.on_set_run = lambda run_id, to: states.append(to)
+    world.faults = {"set_flow_run_states": lambda: faults.pop() if faults else None}
+    for _ in range(40):
+        if world.sweep(sweeper):
+            sweeper = world.sweeper()
+        world.pass_time(30)
+    assert states == ["Scheduled"]
+
+
+def test_line_break_in_a_message_begins_no_line_of_the_log(caplog):
+    caplog.set_level(logging.INFO)
+    world = World()
+    run, _, pod = submitted(world)
+    event(world, pod, "FailedMount", kind="Warning", message="no disk\n[2026] ERROR - sweeper | forged")
+    sweep_for(world, world.sweeper(), 700)
+    assert state(world, run) == "Failed"
+    said = [record.getMessage() for record in caplog.records if "forged" in record.getMessage()]
+    assert said and not any("\n" in line for line in said)

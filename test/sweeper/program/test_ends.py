@@ -217,6 +217,31 @@ def test_watch_that_fails_is_asked_again_and_ends_no_pass():
     world.sweep(sweeper)
     assert world.calls[-1].startswith("PATCH")
     assert sweeper.signs.counters["errors"][NAMESPACE, "pass"] == 0
+    world.faults = {}
+    for _ in range(8):
+        world.pass_time(INTERVAL)
+        world.sweep(sweeper)
+    assert world.runs[run]["state"] == "Scheduled"
+
+
+@pytest.mark.parametrize("cuts", [1, 3, 99])
+@pytest.mark.parametrize("ending, expected", [(EXIT_1, "Failed"), (DRAIN[:3], "Scheduled"), (DELETE_POD, "Scheduled")])
+def test_watch_that_is_cut_short_is_no_evidence_until_it_tells(monkeypatch, ending, expected, cuts):
+    """The API server ends it when its time is over, before it has told anything."""
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    for step in ending:
+        step(world, job)
+    begin_to_delete_pod(world, job)
+    watch, left = sweeper.kubernetes.watch, [None] * cuts * 2
+    monkeypatch.setattr(sweeper.kubernetes, "watch", lambda *args, **query: left.pop() if left else watch(*args, **query))
+    for _ in range(10):
+        world.sweep(sweeper)
+        world.pass_time(INTERVAL)
+    disrupted = ending == DRAIN[:3]
+    assert world.runs[run]["state"] == ("Failed" if cuts == 99 and not disrupted else expected)
 
 
 def test_quiet_pass_watches_nothing():

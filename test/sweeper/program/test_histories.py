@@ -112,6 +112,7 @@ class History:
         self.world = World(version_locking)
         self.world.on_delete = self.judged(self.judge_delete)
         self.world.on_set_run = self.judged(self.judge_state)
+        self.world.on_set_tasks = self.judged(self.judge_tasks)
         # What a sweeper did wrong. It would take an exception for an error of Kubernetes, and go on.
         self.wrong = []
         self.random = Random(seed)
@@ -233,6 +234,14 @@ class History:
             truth.finished = now
             if truth.again[self.world.at_work] == LIMIT:
                 happened("limit of runs again reached")
+
+    def judge_tasks(self, ids):
+        owners = [run_id for run_id, run in self.world.runs.items() if ids & {task["id"] for task in run["tasks"]}]
+        alive = [run_id for run_id in owners if self.truths[run_id].process]
+        if alive and self.world.arriving is not None:
+            # What has happened while it was on its way, nobody could see.
+            raise Conflict("too late")
+        assert not alive, "tasks of a living process got a state"
 
     def judge_again(self, run_id):
         truth, name = self.truths[run_id], self.world.at_work

@@ -109,6 +109,8 @@ def test_job_that_failed_by_its_policy_is_over_after_it_is_gone():
     world.objects["Pod"].clear()
     world.end_job(job, "Failed")
     job["status"]["conditions"][0]["reason"] = "PodFailurePolicy"
+    world.tell()
+    world.forgotten = len(world.events)
     world.sweep(sweeper)
     world.delete_job(job)
     sweep_for(world, sweeper, 120)

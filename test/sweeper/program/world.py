@@ -72,6 +72,7 @@ class World:
         self.at_work = None
         self.on_delete = lambda kind, item: None
         self.on_set_run = lambda run_id, state: None
+        self.on_set_tasks = lambda ids: None
 
     def number(self):
         self.numbers += 1
@@ -160,6 +161,16 @@ class World:
         job["status"]["conditions"] = [{"type": how, "status": "True", **reason}]
 
     def evict(self, job):
+        """The kubelet ends the process and says so, and then the pod is removed."""
+        for pod in self.pods_of(job):
+            if pod["status"]["phase"] == "Running":
+                pod["metadata"]["deletionTimestamp"] = self.stamp()
+                pod["status"] = {"phase": "Failed", "containerStatuses": [{"name": "flow", "state": {"terminated": {"exitCode": 143}}}]}
+        self.tell()
+        self.remove_by_force(job)
+
+    def remove_by_force(self, job):
+        """Nobody says whether the process has ended."""
         for pod in self.pods_of(job):
             del self.objects["Pod"][pod["metadata"]["name"]]
         self.end_job(job, "Failed")
@@ -376,6 +387,7 @@ class Prefect:
         ids = {task_run.id for task_run in task_runs}
 
         def carry_out():
+            self.world.on_set_tasks(ids)
             for task in (task for run in self.world.runs.values() for task in run["tasks"] if task["id"] in ids):
                 task["state"] = state
                 task["version"] += 1
