@@ -570,7 +570,7 @@ DELETED = "x"
 DISRUPTED = "l"
 # The pod was deleted while its process lived.
 GONE = "g"
-# The process of a pod was seen to end. UNENDED: the pod disappeared before that was seen.
+# The process of a pod was seen to end. UNENDED: the pod disappeared while its process was last seen to live.
 OVER = "o"
 UNENDED = "u"
 # The Job Failed because it reached its backoffLimit.
@@ -591,7 +591,7 @@ def end_of_job(job: Any, gone: bool = False) -> str:
 
 def end_of_pod(pod: Any, gone: bool = False) -> str:
     if not pod.over:
-        return (DISRUPTED if pod.disrupted else "") + (UNENDED if gone else "")
+        return (DISRUPTED if pod.disrupted else "") + (UNENDED if gone and pod.started else "")
     if "OOMKilled" in (pod.failed or ""):
         return OVER + FAILED + "OOMKilled"
     if pod.disrupted:
@@ -611,9 +611,18 @@ def merged(before: str, now: str) -> str:
 
 def of_living(end: str, pod: Any) -> str:
     """What is known of a Job while this pod of it lives: how an earlier pod ended tells nothing of the end of this one."""
-    letters, failed, why = end.partition(FAILED)
-    of_job = "".join(letter for letter in letters if letter not in (OVER, UNENDED, GONE, DISRUPTED))
-    return merged(of_job + failed + why, end_of_pod(pod))
+    return merged(without(end, OVER + UNENDED + GONE + DISRUPTED), end_of_pod(pod))
+
+
+def without(end: str, letters: str) -> str:
+    known, failed, why = end.partition(FAILED)
+    return "".join(letter for letter in known if letter not in letters) + failed + why
+
+
+def is_unseen(end: str) -> bool:
+    """Whether a pod was removed by force, and its process may live on."""
+    letters = end.partition(FAILED)[0]
+    return UNENDED in letters and OVER not in letters
 
 
 def had_to_leave(end: str) -> bool:
@@ -1420,7 +1429,7 @@ def lost(
     more = max([pod.terminating + LINGERING for pod in left if pod.terminating is not None] or [0])
     marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in left))
     silent = entry.beats and all(pod.terminating is not None for pod in left)
-    is_lost = not entry.elsewhere and (silent or over and gone)
+    is_lost = not entry.elsewhere and (silent or over and gone and not ends.is_unseen(entry.end))
     condition = "lost" if is_lost else "cannot-tell"
     failed = next((pod for pod in pods if pod.failed), None)
     if failed:
@@ -1499,7 +1508,7 @@ def observe(
                 after.update({run_id: entry} if entry.observed < FORGOTTEN else {})
             continue
         entry = entry_for(old, run, jobs, pods, new)
-        entry = with_signs(entry, run, jobs, pods, ends.merged(entry.end, sight.ends.get(entry.uid, "")))
+        entry = with_signs(entry, run, jobs, pods, sight.ends.get(entry.uid, ""))
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
         if not entry.started and (verdict.over or begun):
@@ -1523,8 +1532,10 @@ def observe(
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
 
 
-def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], end: str) -> Entry:
-    """The entry with what shows of processes: how its Job ended, by all that is known, pods that live, and the heartbeat."""
+def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], seen: str) -> Entry:
+    """The entry with what shows of processes: how its Job was seen to end, pods that live, and the heartbeat."""
+    # A sweeper that is about to schedule the run again deletes its Job.
+    end = ends.merged(entry.end, ends.without(seen, ends.DELETED) if entry.rule == "lost-runs" else seen)
     was_over, was_gone = entry.over, entry.over and entry.gone
     living = [pod for pod in pods if pod.started and not pod.over]
     for pod in living:
@@ -1935,11 +1946,17 @@ def failure_of(status: Manifest, flow: Optional[Manifest]) -> str:
     containers = [flow] if flow else status.get("containerStatuses") or []
     ends = [(each.get("state") or {}).get("terminated") for each in containers]
     ended = ["{}, exit code {}".format(end.get("reason"), end.get("exitCode")) for end in ends if end and end.get("exitCode")]
-    return ": ".join(filter(None, [status.get("reason"), status.get("message")])) or "; ".join(ended) or "no reason is known"
+    why = ": ".join(filter(None, [status.get("reason"), status.get("message")])) or "; ".join(ended) or "no reason is known"
+    return one_line(why)
 
 
 def reason_of(what: Manifest, otherwise: str) -> str:
-    return "{}: {}".format(what.get("reason") or otherwise, what.get("message") or "")
+    return one_line("{}: {}".format(what.get("reason") or otherwise, what.get("message") or ""))
+
+
+def one_line(text: str) -> str:
+    """A line break in what others write would begin a line of the log."""
+    return " ".join(text.split())
 
 
 def warning_in(events: List[Manifest]) -> Optional[str]:
@@ -2144,7 +2161,7 @@ from cluster import Kubernetes, Text
 from errors import Conflict, Held
 from lease import HOLD, Leases
 from prefect_api import Prefect
-from rules import RUN_AGAIN, Action, Ledger, Observation, Rules, Run, Sight, decide, is_due, observe, pulling, suspects, unclear
+from rules import RUN_AGAIN, Action, Ledger, Observation, Rules, Run, Sight, Verdict, decide, is_due, observe, pulling, suspects, unclear
 from sights import UUID, pulls_in
 from signs import Signs
 from watch import Witness, seen_in
@@ -2298,7 +2315,17 @@ class Sweeper:
         for run_id, verdict in seen.verdicts.items():
             entry = seen.ledger.runs[run_id]
             if verdict.condition == "unstartable" and verdict.pod and is_due(entry, verdict, self.rules):
-                seen.ledger.runs[run_id] = pulling(entry, pulls_in(self.kubernetes.events(namespace, verdict.pod.uid)))
+                try:
+                    pulls = pulls_in(self.kubernetes.events(namespace, verdict.pod.uid))
+                except Limited:
+                    raise
+                except Exception as error:
+                    # This run waits until they can be read, and the others do not.
+                    self.signs.count("errors", "event", namespace)
+                    log.error("the Events of pod %s in %s cannot be read: %s: %s", verdict.pod.name, namespace, type(error).__name__, error)
+                    seen.verdicts[run_id] = Verdict()
+                else:
+                    seen.ledger.runs[run_id] = pulling(entry, pulls)
         return seen
 
     def report_odd(self, namespace: str, odd: Sequence[str], unread: Dict[str, str]) -> None:
@@ -2313,7 +2340,7 @@ class Sweeper:
         now = unclear(seen, self.rules)
         self.signs.unclear[namespace] = len(now)
         for run_id in sorted(now - before):
-            why = "nothing of it is to be seen here, but its heartbeat was not seen long enough, and nobody saw it end"
+            why = "no process of it is to be seen here, and nobody saw it end: it may live elsewhere"
             log.warning("cannot tell: flow run %s of Job %s in %s is left alone: %s", run_id, seen.ledger.runs[run_id].job, namespace, why)
 
 
@@ -2442,7 +2469,8 @@ lists. Kubernetes sends them at once, as long as it remembers them. They only ad
 """
 
 import logging
-from typing import Any, Dict, NamedTuple, Set, Tuple
+from contextlib import suppress
+from typing import Any, Dict, FrozenSet, NamedTuple, Set, Tuple
 
 from api_server import Refused
 from ends import GONE, end_of_job, end_of_pod, merged
@@ -2457,6 +2485,8 @@ class Lists(NamedTuple):
 
     versions: Tuple[str, str]
     uids: Any = None
+    # The Jobs whose process lived then, if what has happened since is not known yet.
+    alive: FrozenSet[str] = frozenset()
 
 
 class Witness:
@@ -2467,22 +2497,25 @@ class Witness:
     def ends(self, namespace: str, sight: Sight, alive: Set[str]) -> Dict[str, str]:
         """How Jobs ended, by uid. \`alive\` has the Jobs whose process lived at the last lists."""
         found = seen_in(sight)
-        found.alive = set(alive)
         uids = {each.uid for each in (*sight.jobs, *sight.pods)}
         last = self.last.get(namespace)
+        found.alive = alive | (last.alive if last else set())
         now = Lists(sight.versions, uids)
         with_pods = {pod.job_uid for pod in sight.pods}
         # Lists do not show how these ended.
-        dark = found.ended_in_deletion or any(job.finished and job.uid not in with_pods for job in sight.jobs)
+        dark = found.listed or any(job.finished and job.uid not in with_pods for job in sight.jobs)
         if last and (last.uids is None or last.uids - uids or dark and now.versions != last.versions):
             try:
                 self.catch_up(namespace, last.versions, found)
-                found.complete = True
+                missing = (last.uids or set()) - uids - found.removed | found.listed & found.alive - found.told
+                if missing:
+                    # The API server ends a watch when its time is over, also in the middle of the changes.
+                    raise TimeoutError(f"the watch did not tell of {len(missing)} object(s)")
             except Refused as refusal:
                 log.info("what happened in %s since the last pass is not known: %s", namespace, refusal)
             except Exception as error:
                 # The next pass asks again, from the same versions.
-                now = last._replace(uids=uids | (last.uids or set()))
+                now = last._replace(uids=uids | (last.uids or set()), alive=frozenset(found.alive))
                 log.warning("what happened in %s since the last pass is not known yet: %s: %s", namespace, type(error).__name__, error)
         self.last[namespace] = now
         return found.by_job()
@@ -2498,10 +2531,20 @@ class Witness:
                     found.alive.add(job.uid)
 
         def of_pod(kind: str, item: Dict[str, Any]) -> None:
-            found.add_pod(pod_of(item), kind == "DELETED")
+            found.told |= found.add_pod(pod_of(item), kind == "DELETED")
 
-        self.kubernetes.watch_list("Job", namespace, readable(of_job), jobs, f"{FLOW_RUN},{STAMP}job-template")
-        self.kubernetes.watch_list("Pod", namespace, readable(of_pod), pods, FLOW_RUN)
+        def each(tell: Any) -> Any:
+            def told(kind: str, item: Dict[str, Any]) -> None:
+                # A malformed object has no evidence.
+                with suppress(*ODD):
+                    if kind == "DELETED":
+                        found.removed.add(item["metadata"]["uid"])
+                    tell(kind, item)
+
+            return told
+
+        self.kubernetes.watch_list("Job", namespace, each(of_job), jobs, f"{FLOW_RUN},{STAMP}job-template")
+        self.kubernetes.watch_list("Pod", namespace, each(of_pod), pods, FLOW_RUN)
 
     def resume(self, namespace: str, text: str) -> None:
         """Continues from the lists of an earlier process of this sweeper, if this one has made none yet."""
@@ -2520,24 +2563,25 @@ class Found:
         self.letters = {}  # type: Dict[str, str]
         # Jobs whose process lived at the last lists, or that were created since.
         self.alive = set()  # type: Set[str]
-        self.ended_in_deletion = set()  # type: Set[str]
-        # Whether the watch showed all changes since the last lists.
-        self.complete = False
+        # Jobs with a pod that ended while it was being deleted: according to the lists, and to the watch, which tells all that was before.
+        self.listed, self.told = set(), set()  # type: Set[str], Set[str]
+        # The objects that the watch saw being removed.
+        self.removed = set()  # type: Set[str]
 
     def add(self, uid: str, end: str) -> None:
         if end:
             self.letters[uid] = merged(self.letters.get(uid, ""), end)
 
-    def add_pod(self, pod: Any, gone: bool = False) -> None:
-        if pod.job_uid:
-            self.add(pod.job_uid, end_of_pod(pod, gone))
-            if gone or pod.over and pod.terminating is not None:
-                self.ended_in_deletion.add(pod.job_uid)
+    def add_pod(self, pod: Any, gone: bool = False) -> Set[str]:
+        """Returns the Job, if its pod ended while it was being deleted."""
+        if not pod.job_uid:
+            return set()
+        self.add(pod.job_uid, end_of_pod(pod, gone))
+        return {pod.job_uid} if gone or pod.over and pod.terminating is not None else set()
 
     def by_job(self) -> Dict[str, str]:
-        if self.complete:
-            for uid in self.ended_in_deletion & self.alive:
-                self.add(uid, GONE)
+        for uid in self.told & self.alive:
+            self.add(uid, GONE)
         return self.letters
 
 
@@ -2547,19 +2591,7 @@ def seen_in(sight: Sight) -> Found:
     for job in sight.jobs:
         found.add(job.uid, end_of_job(job))
     for pod in sight.pods:
-        found.add_pod(pod)
+        found.listed |= found.add_pod(pod)
     return found
-
-
-def readable(tell: Any) -> Any:
-    """Skips malformed objects."""
-
-    def each(kind: str, item: Dict[str, Any]) -> None:
-        try:
-            tell(kind, item)
-        except ODD:
-            pass
-
-    return each
 `,
 };

@@ -18,7 +18,7 @@ DELETED = "x"
 DISRUPTED = "l"
 # The pod was deleted while its process lived.
 GONE = "g"
-# The process of a pod was seen to end. UNENDED: the pod disappeared before that was seen.
+# The process of a pod was seen to end. UNENDED: the pod disappeared while its process was last seen to live.
 OVER = "o"
 UNENDED = "u"
 # The Job Failed because it reached its backoffLimit.
@@ -39,7 +39,7 @@ def end_of_job(job: Any, gone: bool = False) -> str:
 
 def end_of_pod(pod: Any, gone: bool = False) -> str:
     if not pod.over:
-        return (DISRUPTED if pod.disrupted else "") + (UNENDED if gone else "")
+        return (DISRUPTED if pod.disrupted else "") + (UNENDED if gone and pod.started else "")
     if "OOMKilled" in (pod.failed or ""):
         return OVER + FAILED + "OOMKilled"
     if pod.disrupted:
@@ -59,9 +59,18 @@ def merged(before: str, now: str) -> str:
 
 def of_living(end: str, pod: Any) -> str:
     """What is known of a Job while this pod of it lives: how an earlier pod ended tells nothing of the end of this one."""
-    letters, failed, why = end.partition(FAILED)
-    of_job = "".join(letter for letter in letters if letter not in (OVER, UNENDED, GONE, DISRUPTED))
-    return merged(of_job + failed + why, end_of_pod(pod))
+    return merged(without(end, OVER + UNENDED + GONE + DISRUPTED), end_of_pod(pod))
+
+
+def without(end: str, letters: str) -> str:
+    known, failed, why = end.partition(FAILED)
+    return "".join(letter for letter in known if letter not in letters) + failed + why
+
+
+def is_unseen(end: str) -> bool:
+    """Whether a pod was removed by force, and its process may live on."""
+    letters = end.partition(FAILED)[0]
+    return UNENDED in letters and OVER not in letters
 
 
 def had_to_leave(end: str) -> bool:

@@ -367,7 +367,7 @@ def lost(
     more = max([pod.terminating + LINGERING for pod in left if pod.terminating is not None] or [0])
     marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in left))
     silent = entry.beats and all(pod.terminating is not None for pod in left)
-    is_lost = not entry.elsewhere and (silent or over and gone)
+    is_lost = not entry.elsewhere and (silent or over and gone and not ends.is_unseen(entry.end))
     condition = "lost" if is_lost else "cannot-tell"
     failed = next((pod for pod in pods if pod.failed), None)
     if failed:
@@ -446,7 +446,7 @@ def observe(
                 after.update({run_id: entry} if entry.observed < FORGOTTEN else {})
             continue
         entry = entry_for(old, run, jobs, pods, new)
-        entry = with_signs(entry, run, jobs, pods, ends.merged(entry.end, sight.ends.get(entry.uid, "")))
+        entry = with_signs(entry, run, jobs, pods, sight.ends.get(entry.uid, ""))
         verdict = judge(entry, run, jobs, pods, tasks.get(run_id, []))
         begun = [pod for pod in pods if pod.started and pod.job_uid == entry.uid]
         if not entry.started and (verdict.over or begun):
@@ -470,8 +470,10 @@ def observe(
     return Observation(Ledger(after, observe_dask(ledger, sight, after, runs, elapsed)), verdicts)
 
 
-def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], end: str) -> Entry:
-    """The entry with what shows of processes: how its Job ended, by all that is known, pods that live, and the heartbeat."""
+def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod], seen: str) -> Entry:
+    """The entry with what shows of processes: how its Job was seen to end, pods that live, and the heartbeat."""
+    # A sweeper that is about to schedule the run again deletes its Job.
+    end = ends.merged(entry.end, ends.without(seen, ends.DELETED) if entry.rule == "lost-runs" else seen)
     was_over, was_gone = entry.over, entry.over and entry.gone
     living = [pod for pod in pods if pod.started and not pod.over]
     for pod in living:

@@ -144,11 +144,17 @@ def failure_of(status: Manifest, flow: Optional[Manifest]) -> str:
     containers = [flow] if flow else status.get("containerStatuses") or []
     ends = [(each.get("state") or {}).get("terminated") for each in containers]
     ended = ["{}, exit code {}".format(end.get("reason"), end.get("exitCode")) for end in ends if end and end.get("exitCode")]
-    return ": ".join(filter(None, [status.get("reason"), status.get("message")])) or "; ".join(ended) or "no reason is known"
+    why = ": ".join(filter(None, [status.get("reason"), status.get("message")])) or "; ".join(ended) or "no reason is known"
+    return one_line(why)
 
 
 def reason_of(what: Manifest, otherwise: str) -> str:
-    return "{}: {}".format(what.get("reason") or otherwise, what.get("message") or "")
+    return one_line("{}: {}".format(what.get("reason") or otherwise, what.get("message") or ""))
+
+
+def one_line(text: str) -> str:
+    """A line break in what others write would begin a line of the log."""
+    return " ".join(text.split())
 
 
 def warning_in(events: List[Manifest]) -> Optional[str]:

@@ -25,7 +25,7 @@ from cluster import Kubernetes, Text
 from errors import Conflict, Held
 from lease import HOLD, Leases
 from prefect_api import Prefect
-from rules import RUN_AGAIN, Action, Ledger, Observation, Rules, Run, Sight, decide, is_due, observe, pulling, suspects, unclear
+from rules import RUN_AGAIN, Action, Ledger, Observation, Rules, Run, Sight, Verdict, decide, is_due, observe, pulling, suspects, unclear
 from sights import UUID, pulls_in
 from signs import Signs
 from watch import Witness, seen_in
@@ -179,7 +179,17 @@ class Sweeper:
         for run_id, verdict in seen.verdicts.items():
             entry = seen.ledger.runs[run_id]
             if verdict.condition == "unstartable" and verdict.pod and is_due(entry, verdict, self.rules):
-                seen.ledger.runs[run_id] = pulling(entry, pulls_in(self.kubernetes.events(namespace, verdict.pod.uid)))
+                try:
+                    pulls = pulls_in(self.kubernetes.events(namespace, verdict.pod.uid))
+                except Limited:
+                    raise
+                except Exception as error:
+                    # This run waits until they can be read, and the others do not.
+                    self.signs.count("errors", "event", namespace)
+                    log.error("the Events of pod %s in %s cannot be read: %s: %s", verdict.pod.name, namespace, type(error).__name__, error)
+                    seen.verdicts[run_id] = Verdict()
+                else:
+                    seen.ledger.runs[run_id] = pulling(entry, pulls)
         return seen
 
     def report_odd(self, namespace: str, odd: Sequence[str], unread: Dict[str, str]) -> None:
@@ -194,7 +204,7 @@ class Sweeper:
         now = unclear(seen, self.rules)
         self.signs.unclear[namespace] = len(now)
         for run_id in sorted(now - before):
-            why = "nothing of it is to be seen here, but its heartbeat was not seen long enough, and nobody saw it end"
+            why = "no process of it is to be seen here, and nobody saw it end: it may live elsewhere"
             log.warning("cannot tell: flow run %s of Job %s in %s is left alone: %s", run_id, seen.ledger.runs[run_id].job, namespace, why)
 
 

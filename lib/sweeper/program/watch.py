@@ -5,7 +5,8 @@ lists. Kubernetes sends them at once, as long as it remembers them. They only ad
 """
 
 import logging
-from typing import Any, Dict, NamedTuple, Set, Tuple
+from contextlib import suppress
+from typing import Any, Dict, FrozenSet, NamedTuple, Set, Tuple
 
 from api_server import Refused
 from ends import GONE, end_of_job, end_of_pod, merged
@@ -20,6 +21,8 @@ class Lists(NamedTuple):
 
     versions: Tuple[str, str]
     uids: Any = None
+    # The Jobs whose process lived then, if what has happened since is not known yet.
+    alive: FrozenSet[str] = frozenset()
 
 
 class Witness:
@@ -30,22 +33,25 @@ class Witness:
     def ends(self, namespace: str, sight: Sight, alive: Set[str]) -> Dict[str, str]:
         """How Jobs ended, by uid. `alive` has the Jobs whose process lived at the last lists."""
         found = seen_in(sight)
-        found.alive = set(alive)
         uids = {each.uid for each in (*sight.jobs, *sight.pods)}
         last = self.last.get(namespace)
+        found.alive = alive | (last.alive if last else set())
         now = Lists(sight.versions, uids)
         with_pods = {pod.job_uid for pod in sight.pods}
         # Lists do not show how these ended.
-        dark = found.ended_in_deletion or any(job.finished and job.uid not in with_pods for job in sight.jobs)
+        dark = found.listed or any(job.finished and job.uid not in with_pods for job in sight.jobs)
         if last and (last.uids is None or last.uids - uids or dark and now.versions != last.versions):
             try:
                 self.catch_up(namespace, last.versions, found)
-                found.complete = True
+                missing = (last.uids or set()) - uids - found.removed | found.listed & found.alive - found.told
+                if missing:
+                    # The API server ends a watch when its time is over, also in the middle of the changes.
+                    raise TimeoutError(f"the watch did not tell of {len(missing)} object(s)")
             except Refused as refusal:
                 log.info("what happened in %s since the last pass is not known: %s", namespace, refusal)
             except Exception as error:
                 # The next pass asks again, from the same versions.
-                now = last._replace(uids=uids | (last.uids or set()))
+                now = last._replace(uids=uids | (last.uids or set()), alive=frozenset(found.alive))
                 log.warning("what happened in %s since the last pass is not known yet: %s: %s", namespace, type(error).__name__, error)
         self.last[namespace] = now
         return found.by_job()
@@ -61,10 +67,20 @@ class Witness:
                     found.alive.add(job.uid)
 
         def of_pod(kind: str, item: Dict[str, Any]) -> None:
-            found.add_pod(pod_of(item), kind == "DELETED")
+            found.told |= found.add_pod(pod_of(item), kind == "DELETED")
 
-        self.kubernetes.watch_list("Job", namespace, readable(of_job), jobs, f"{FLOW_RUN},{STAMP}job-template")
-        self.kubernetes.watch_list("Pod", namespace, readable(of_pod), pods, FLOW_RUN)
+        def each(tell: Any) -> Any:
+            def told(kind: str, item: Dict[str, Any]) -> None:
+                # A malformed object has no evidence.
+                with suppress(*ODD):
+                    if kind == "DELETED":
+                        found.removed.add(item["metadata"]["uid"])
+                    tell(kind, item)
+
+            return told
+
+        self.kubernetes.watch_list("Job", namespace, each(of_job), jobs, f"{FLOW_RUN},{STAMP}job-template")
+        self.kubernetes.watch_list("Pod", namespace, each(of_pod), pods, FLOW_RUN)
 
     def resume(self, namespace: str, text: str) -> None:
         """Continues from the lists of an earlier process of this sweeper, if this one has made none yet."""
@@ -83,24 +99,25 @@ class Found:
         self.letters = {}  # type: Dict[str, str]
         # Jobs whose process lived at the last lists, or that were created since.
         self.alive = set()  # type: Set[str]
-        self.ended_in_deletion = set()  # type: Set[str]
-        # Whether the watch showed all changes since the last lists.
-        self.complete = False
+        # Jobs with a pod that ended while it was being deleted: according to the lists, and to the watch, which tells all that was before.
+        self.listed, self.told = set(), set()  # type: Set[str], Set[str]
+        # The objects that the watch saw being removed.
+        self.removed = set()  # type: Set[str]
 
     def add(self, uid: str, end: str) -> None:
         if end:
             self.letters[uid] = merged(self.letters.get(uid, ""), end)
 
-    def add_pod(self, pod: Any, gone: bool = False) -> None:
-        if pod.job_uid:
-            self.add(pod.job_uid, end_of_pod(pod, gone))
-            if gone or pod.over and pod.terminating is not None:
-                self.ended_in_deletion.add(pod.job_uid)
+    def add_pod(self, pod: Any, gone: bool = False) -> Set[str]:
+        """Returns the Job, if its pod ended while it was being deleted."""
+        if not pod.job_uid:
+            return set()
+        self.add(pod.job_uid, end_of_pod(pod, gone))
+        return {pod.job_uid} if gone or pod.over and pod.terminating is not None else set()
 
     def by_job(self) -> Dict[str, str]:
-        if self.complete:
-            for uid in self.ended_in_deletion & self.alive:
-                self.add(uid, GONE)
+        for uid in self.told & self.alive:
+            self.add(uid, GONE)
         return self.letters
 
 
@@ -110,17 +127,5 @@ def seen_in(sight: Sight) -> Found:
     for job in sight.jobs:
         found.add(job.uid, end_of_job(job))
     for pod in sight.pods:
-        found.add_pod(pod)
+        found.listed |= found.add_pod(pod)
     return found
-
-
-def readable(tell: Any) -> Any:
-    """Skips malformed objects."""
-
-    def each(kind: str, item: Dict[str, Any]) -> None:
-        try:
-            tell(kind, item)
-        except ODD:
-            pass
-
-    return each
