@@ -1084,8 +1084,8 @@ heartbeats are off, and Prefect's client may repeat it. Delay: since the last si
 pod is terminating. Second look: the same again. If silence is the only evidence, the condition is "cannot-tell": the run is left alone and
 counted.
 
-finished-dask-workers. Evidence: the pod of the worker has ended, and the pod of its flow lives. Delay: since first seen. There is no second
-look, because an ended pod stays ended.
+finished-dask-workers. Evidence: the pod of the worker has ended. Delay: since first seen. There is no second look, because an ended pod
+stays ended.
 
 orphaned-dask-clusters. Evidence: an object names the pod of its flow, the pod is known to be one of a flow run, and it has ended or is
 gone. A terminating pod counts as gone once its run is finished. Delay: since first seen. Second look: the pod again.
@@ -1159,7 +1159,7 @@ class Pod(NamedTuple):
     # Kubernetes' reason why it has not started, or why it failed.
     waiting: Optional[str] = None
     failed: Optional[str] = None
-    # It has the condition DisruptionTarget, or its node was lost.
+    # It has the condition DisruptionTarget.
     disrupted: bool = False
 
 
@@ -1191,7 +1191,7 @@ class Task(NamedTuple):
     id: str
     state: str
     version: int
-    # Prefect's Zombie Killer may retry it, because it has retries left.
+    # Prefect's Zombie Killer may retry it, because it has retries.
     may_retry: bool = False
 
 

@@ -61,8 +61,8 @@ export interface FlowRunSweeperProps extends ContainerOptions, PodOptions {
   readonly cancellingRuns?: SweeperRule;
   /**
    * Sets a flow run whose pod has not started (image, Secret, ConfigMap, no node for it) to Failed with the reason of Kubernetes, and
-   * deletes its Job. From 60 seconds to 12 hours. The time starts when the sweeper first sees the condition, and again after progress,
-   * at most three times. After 10 minutes Lazarus may schedule a second run.
+   * deletes its Job. From 60 seconds to 12 hours. The time starts when the sweeper first sees the condition, and again after progress.
+   * All in all it takes at most three times as long. After 10 minutes Lazarus may schedule a second run.
    *
    * @default - after 10 minutes
    */
@@ -84,7 +84,7 @@ export interface FlowRunSweeperProps extends ContainerOptions, PodOptions {
    */
   readonly runAgainLimit?: number;
   /**
-   * Deletes the pod of a Dask worker that has ended, while its flow continues.
+   * Deletes the pod of a Dask worker that has ended.
    *
    * @default - at once
    */

@@ -32,8 +32,8 @@ export interface SweeperMetrics {
    */
   readonly serviceMonitor?: boolean;
   /**
-   * Whether to create a `PrometheusRule` with alerts: the sweeper is missing, its passes fail, or a rule has errors. Needs the
-   * Prometheus Operator.
+   * Whether to create a `PrometheusRule` with alerts: the sweeper is missing or restarts, its passes fail, another sweeper holds the
+   * Lease, a rule has errors, or the sweeper cannot tell whether a flow run lives. Needs the Prometheus Operator.
    *
    * @default false
    * @see https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.PrometheusRule
