@@ -46,6 +46,14 @@ def test_time_in_no_condition_counts_for_none():
     assert counted(entry, entry, PAUSED, 30, False).observed == 0
 
 
+@pytest.mark.parametrize("now", [PAUSED, LOST])
+def test_image_pulls_of_a_condition_that_is_over_do_not_count_for_the_next(now):
+    """The next pod of the Job pulls its images again, perhaps on another node."""
+    before = BEFORE._replace(pulled=2)
+    assert counted(before, before, PROGRESSED, 30, False).pulled == 2
+    assert counted(before, before, now, 30, False).pulled == 0
+
+
 def test_heartbeat_of_a_flow_that_hangs_when_it_is_cancelled_restarts_no_delay():
     hanging = judge(ENTRY, CANCELLING, [JOB], [LIVING_POD], [])
     entry = waited(hanging, 60)

@@ -1,7 +1,8 @@
 """How Jobs and pods ended, as lists and watches show it, and what becomes of a run that is to run again."""
 
 import pytest
-from ends import had_to_leave, merged
+from ends import end_of_job, end_of_pod, had_to_leave, is_over, merged
+from given import DELETED_JOB, FAILED_JOB, FAILED_POD, JOB, LIVING_POD, WAITING_POD, terminating
 from world import INTERVAL, NAMESPACE, World, ledger, running, see_alive
 
 KILLED = {"exitCode": 143, "reason": "Error"}
@@ -251,6 +252,79 @@ def test_quiet_pass_watches_nothing():
     see_alive(world, sweeper, run)
     world.sweep(sweeper)
     assert not any("WATCH" in call for call in world.calls)
+
+
+# What is kept of an end
+
+ENDS_OF_JOBS = {
+    "it goes on": (JOB, False, ""),
+    "it has reached its backoffLimit": (FAILED_JOB, False, "s"),
+    "its agent removes it after it has failed": (FAILED_JOB._replace(deleted=True), True, "s"),
+    "it took too long": (FAILED_JOB._replace(failed="DeadlineExceeded"), False, "d"),
+    "its pod failure policy ended it": (FAILED_JOB._replace(failed="PodFailurePolicy"), False, "fPodFailurePolicy"),
+    "it is complete": (JOB._replace(finished=True), False, "c"),
+    "it was removed": (JOB, True, "x"),
+    "somebody has deleted it, and something holds that up": (DELETED_JOB, False, "x"),
+}
+
+
+@pytest.mark.parametrize("case", ENDS_OF_JOBS)
+def test_end_of_a_job_when(case):
+    job, gone, end = ENDS_OF_JOBS[case]
+    assert end_of_job(job, gone) == end
+
+
+ENDS_OF_PODS = {
+    "its process lives": (LIVING_POD, False, ""),
+    "it disappeared while its process lived": (LIVING_POD, True, "u"),
+    "it disappeared before its process had begun": (WAITING_POD, True, ""),
+    "it has to leave": (LIVING_POD._replace(disrupted=True), False, "l"),
+    "it had to leave, and disappeared while its process lived": (LIVING_POD._replace(disrupted=True), True, "lu"),
+    "it had to leave, and its process ended": (FAILED_POD._replace(disrupted=True), False, "ol"),
+    "its process failed": (FAILED_POD, True, "ofError, exit code 1"),
+    "its process failed while it was being deleted, perhaps because of that": (terminating(FAILED_POD), True, "o"),
+    "its process succeeded": (FAILED_POD._replace(well=True, failed=None), False, "oc"),
+    "its process had no memory left": (FAILED_POD._replace(failed="OOMKilled, exit code 137"), False, "ofOOMKilled"),
+    "its process had no memory left before it had to leave": (
+        FAILED_POD._replace(failed="OOMKilled, exit code 137", disrupted=True),
+        False,
+        "ofOOMKilled",
+    ),
+    "its process had no memory left while it was being deleted": (
+        terminating(FAILED_POD._replace(failed="OOMKilled, exit code 137")),
+        False,
+        "ofOOMKilled",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDS_OF_PODS)
+def test_end_of_a_pod_when(case):
+    pod, gone, end = ENDS_OF_PODS[case]
+    assert end_of_pod(pod, gone) == end
+
+
+PROOFS = {
+    "nothing is known": ("", False, False),
+    "its Job has reached its backoffLimit": ("s", True, True),
+    "its Job is complete": ("c", True, True),
+    "its Job took too long": ("d", True, True),
+    "its Job was deleted": ("x", False, False),
+    "its pod was deleted": ("g", False, False),
+    "its pod ended, and its Job may create another": ("o", True, False),
+    "its pod ended, and its Job is gone": ("o", False, True),
+    "its pod failed, and its Job may create another": ("ofError, exit code 1", True, False),
+    "one of its pods ended, and another disappeared while its process lived": ("ou", False, False),
+    "its pod disappeared while its process lived": ("u", False, False),
+    "its Job has reached its backoffLimit, and a pod disappeared": ("su", False, True),
+    "the reason of its failure has all the letters of proofs": ("foscd", False, False),
+}
+
+
+@pytest.mark.parametrize("case", PROOFS)
+def test_process_is_over_by_what_was_seen_when(case):
+    end, job_is_there, over = PROOFS[case]
+    assert is_over(end, job_is_there) is over
 
 
 def test_evidence_adds_up():

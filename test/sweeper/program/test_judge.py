@@ -18,7 +18,7 @@ from given import (
     orphaned,
     terminating,
 )
-from rules import LINGERING, ZOMBIE_KILLER, Entry, judge
+from rules import BACKOFF, LINGERING, ZOMBIE_KILLER, Entry, judge
 from rules import SUBMITTED as TAKING_UP
 
 KEPT = JOB._replace(kept=True)
@@ -101,6 +101,10 @@ CONDITIONS = {
         dict(jobs=[JOB], pods=[WAITING_POD], tasks=[TASK._replace(state="Retrying")]),
         "",
     ),
+    "a task waits since an earlier try of the run, and the Job of this one cannot start": (
+        dict(run=SUBMITTED, jobs=[JOB], pods=[WAITING_POD], tasks=[TASK._replace(state="Retrying")]),
+        "unstartable",
+    ),
 }
 
 
@@ -159,9 +163,14 @@ def test_process_is_known_to_have_ended_when(case):
 
 # How long a run is waited for
 
+# It creates another pod for one that has failed.
+REPLACING = JOB._replace(backoff_limit=3)
+NEXT_POD = WAITING_POD._replace(uid="next-uid")
 WAITS = {
     "a pod that waits has the delay of the rule, and no more": (dict(run=SUBMITTED, jobs=[JOB], pods=[WAITING_POD]), 0, 0),
     "a Job that never had a pod has the delay of the rule, and no more": (dict(run=SUBMITTED, jobs=[JOB]), 0, 0),
+    "a Job whose pod has failed pauses before it creates the next": (dict(run=SUBMITTED, jobs=[REPLACING], pods=[FAILED_POD]), BACKOFF, 0),
+    "a Job whose next pod waits pauses no more": (dict(run=SUBMITTED, jobs=[REPLACING], pods=[FAILED_POD, NEXT_POD]), 0, 0),
     "a task that runs and has retries left is the zombie killer's first": (dict(tasks=[TASK._replace(may_retry=True)]), ZOMBIE_KILLER, 0),
     "a task without retries is nobody else's": (dict(tasks=[TASK]), 0, 0),
     "a task that was submitted is none of the zombie killer's, and an agent has some minutes for it": (
@@ -183,6 +192,61 @@ def test_time_that_a_run_has(case):
     given, least, more = WAITS[case]
     verdict = condition_of(**{"entry": ENTRY._replace(over=True), **given})
     assert (verdict.least, verdict.more) == (least, more)
+
+
+# What begins a delay anew
+
+STUCK = dict(run=SUBMITTED, jobs=[REPLACING], pods=[WAITING_POD])
+LEAVING = dict(entry=MOVED, jobs=[DELETED_JOB], pods=[terminating(LIVING_POD)])
+CANCELLED = dict(run=CANCELLING, jobs=[JOB], pods=[LIVING_POD])
+ENDED = dict(run=FINISHED, jobs=[JOB])
+TAKEN_UP = dict(run=RUNNING, jobs=[JOB], pods=[WAITING_POD], tasks=[TASK._replace(state="Submitted")])
+ANEW = {
+    "nothing has changed for a run that is lost": (LEAVING, {}, False),
+    "nothing has changed for a run that cannot start": (STUCK, {}, False),
+    "a run that is lost has another state": (LEAVING, dict(run=RUNNING._replace(version=4)), True),
+    "another pod of a run that is lost is on its way out": (LEAVING, dict(pods=[terminating(LIVING_POD), terminating(NEXT_POD)]), True),
+    "a pod of a run that is lost has started on its way out": (LEAVING, dict(pods=[terminating(WAITING_POD)]), True),
+    "a task of a run that is lost was submitted again": (
+        dict(LEAVING, tasks=[TASK._replace(state="Submitted")]),
+        dict(tasks=[TASK._replace(state="Submitted", version=3)]),
+        True,
+    ),
+    "somebody has cancelled a run again": (CANCELLED, dict(run=CANCELLING._replace(version=5)), True),
+    "a flow that hangs when it is cancelled gets another pod": (CANCELLED, dict(pods=[LIVING_POD, NEXT_POD]), False),
+    "somebody has cancelled a run that is another agent's again": (
+        dict(CANCELLED, entry=ENTRY._replace(elsewhere=True)),
+        dict(run=CANCELLING._replace(version=5)),
+        True,
+    ),
+    "a finished run has another Job": (ENDED, dict(jobs=[JOB, OTHER_JOB]), True),
+    "the Jobs of a finished run are told of in another order": (
+        dict(ENDED, jobs=[JOB, OTHER_JOB]),
+        dict(jobs=[OTHER_JOB, JOB]),
+        False,
+    ),
+    "a run that cannot start has another Job, which has no pod yet": (STUCK, dict(jobs=[REPLACING, OTHER_JOB]), True),
+    "a pod that cannot start has made progress": (STUCK, dict(pods=[WAITING_POD._replace(progress="n1")]), True),
+    "another pod cannot start": (STUCK, dict(pods=[NEXT_POD]), True),
+    "a pod without a node has failed: its Job creates another": (
+        dict(STUCK, pods=[WAITING_POD._replace(progress="")]),
+        dict(pods=[WAITING_POD._replace(progress="", over=True, finished=True)]),
+        True,
+    ),
+    "a task for whose Job there is no pod was submitted again": (
+        TAKEN_UP,
+        dict(tasks=[TASK._replace(state="Submitted", version=3)]),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ANEW)
+def test_delay_begins_anew_when(case):
+    before, change, anew = ANEW[case]
+    first, then = condition_of(**before), condition_of(**{**before, **change})
+    assert first.condition == then.condition != ""
+    assert (first.marker != then.marker) is anew
 
 
 # What the owner of a run is told
