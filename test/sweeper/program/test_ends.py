@@ -147,6 +147,62 @@ def test_pod_that_was_deleted_while_nobody_looked_may_have_failed_before():
         assert world.runs[run]["state"] == expected, (steps, forgets)
 
 
+@pytest.mark.parametrize("forgets, expected", [(True, "Failed"), (False, "Scheduled")])
+def test_removal_of_a_pod_does_not_show_how_its_process_ended_before(forgets, expected):
+    """A pass has seen that the process is over, and nobody remembers how it ended."""
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    for step in DELETE_POD[:-1]:
+        step(world, job)
+    if forgets:
+        world.forgotten = len(world.events)
+    world.sweep(sweeper)
+    remove_pod(world, job)
+    for _ in range(10):
+        world.pass_time(INTERVAL)
+        world.sweep(sweeper)
+    assert world.runs[run]["state"] == expected
+
+
+@pytest.mark.parametrize(
+    "how, expected", [*((how, "Scheduled") for how in AGAIN if how != "kubectl delete pod --force"), ("OOM", "Failed")]
+)
+def test_job_that_comes_and_goes_between_two_passes_has_an_end(how, expected):
+    world = World()
+    sweeper = world.sweeper()
+    healthy, _ = running(world)
+    see_alive(world, sweeper, healthy)
+    run, job = running(world, on_eviction="run-again")
+    world.tell()
+    for step in {**AGAIN, "OOM": OOM}[how]:
+        step(world, job)
+    remove_pod(world, job)
+    for _ in range(10):
+        world.sweep(sweeper)
+        world.pass_time(INTERVAL)
+    assert (world.runs[run]["state"], world.runs[healthy]["state"]) == (expected, "Running")
+
+
+@pytest.mark.parametrize("kind, broken", [("Job", {"spec": "odd"}), ("Pod", {"status": "odd"})])
+def test_malformed_object_in_a_watch_hides_no_other(kind, broken):
+    world = World()
+    run, job = running(world, on_eviction="run-again")
+    sweeper = world.sweeper()
+    see_alive(world, sweeper, run)
+    labels = {"prefect.io/flow_run_id": world.uid(), "cdk8s-prefect/job-template": "prefect-job-template"}
+    world.add(kind, "odd", labels, **broken)
+    world.tell()
+    del world.objects[kind]["odd"]
+    for step in [*DELETE_POD, *CLEAN_UP]:
+        step(world, job)
+    for _ in range(10):
+        world.sweep(sweeper)
+        world.pass_time(INTERVAL)
+    assert world.runs[run]["state"] == "Scheduled"
+
+
 def test_failure_that_was_seen_is_not_forgotten():
     """Seen by a pass, and the Job is removed before the delay is over."""
     world = World()

@@ -206,7 +206,7 @@ ANEW = {
     "nothing has changed for a run that cannot start": (STUCK, {}, False),
     "a run that is lost has another state": (LEAVING, dict(run=RUNNING._replace(version=4)), True),
     "another pod of a run that is lost is on its way out": (LEAVING, dict(pods=[terminating(LIVING_POD), terminating(NEXT_POD)]), True),
-    "a pod of a run that is lost has started on its way out": (LEAVING, dict(pods=[terminating(WAITING_POD)]), True),
+    "a pod of a run that is lost has started on its way out": (dict(LEAVING, pods=[terminating(WAITING_POD)]), LEAVING, True),
     "a task of a run that is lost was submitted again": (
         dict(LEAVING, tasks=[TASK._replace(state="Submitted")]),
         dict(tasks=[TASK._replace(state="Submitted", version=3)]),
@@ -233,7 +233,7 @@ ANEW = {
         dict(pods=[WAITING_POD._replace(progress="", over=True, finished=True)]),
         True,
     ),
-    "a task for whose Job there is no pod was submitted again": (
+    "a task was submitted again, and the Job for it cannot start": (
         TAKEN_UP,
         dict(tasks=[TASK._replace(state="Submitted", version=3)]),
         True,

@@ -2,7 +2,7 @@
 
 import pytest
 from errors import Held
-from lease import HOLD, NAME, SWEEPER, Leases
+from lease import HOLD, NAME, NOTE, SWEEPER, Leases
 from world import INTERVAL, NAMESPACE, Broken, Killed, World, history_of
 
 
@@ -206,6 +206,20 @@ def test_renewal_whose_answer_gets_lost_is_no_renewal(holders):
     assert not holders.holds(pod)
     holders.world.pass_time(HOLD)
     assert holders.holds(pod)
+
+
+def test_note_in_a_lease_is_for_the_next_pod_of_the_same_sweeper_alone(holders):
+    """It is about what the ledger of that sweeper has taken in."""
+    pod, other, after = holders.pod("1"), holders.pod("2", "home/b"), holders.pod("3")
+    taken(holders, pod)
+    pod.notes[NAMESPACE] = "7 8"
+    assert pod.renew(NAMESPACE) == "7 8"
+    assert not holders.holds(after)
+    holders.world.pass_time(HOLD)
+    assert after.renew(NAMESPACE) == "7 8"
+    after.release()
+    assert other.renew(NAMESPACE) == ""
+    assert holders.lease()["metadata"]["annotations"][NOTE] == ""
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": None}, {"holderIdentity": "x", "leaseDurationSeconds": "1"}])
