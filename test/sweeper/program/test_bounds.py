@@ -13,6 +13,7 @@ import sweeper as program
 from api_server import Limited, TooLarge
 from cluster import Kubernetes
 from errors import Unlike
+from lease import NAME
 from signs import CONNECTIONS, Signs
 from test_api_server import account, serving  # noqa: F401
 from world import INTERVAL, NAMESPACE, World
@@ -199,6 +200,23 @@ def test_a_limited_pass_ends_and_the_next_round_waits(monkeypatch):
     assert len(tried) == 1
     assert wait == 40
     assert sweeper.signs.counters["errors"][NAMESPACE, "pass"] == 1
+
+
+def test_a_pass_without_its_lease_ends_at_once(monkeypatch):
+    """Each look that another pod has made useless is a request too many."""
+    monkeypatch.setattr(program, "ACTIONS", 0)
+    world, sweeper = orphans(3)
+    monkeypatch.setattr(program, "ACTIONS", 500)
+    looks = "GET /apis/batch/v1/namespaces/flows/jobs"
+
+    def take():
+        if world.calls.count(looks) == 2:
+            world.objects["Lease"][NAME]["metadata"]["resourceVersion"] = "edited"
+
+    world.faults = {looks: take}
+    world.sweep(sweeper)
+    assert (world.calls.count(looks), len(world.objects["Job"])) == (2, 3)
+    assert set(sweeper.signs.counters["errors"].values()) == {0}
 
 
 def test_each_round_begins_with_another_namespace():

@@ -5,7 +5,7 @@ import logging
 import pytest
 from rules import BEATS, SUBMITTED
 from test_rules import jobs, state, sweep_for
-from world import LEDGER, NAMESPACE, RULES, World, running, see_alive
+from world import LEDGER, NAMESPACE, RULES, World, ledger, running, see_alive
 
 # Until a heartbeat is known to beat.
 LONG = (BEATS + 1) * 30
@@ -152,6 +152,32 @@ def test_slow_prefect_within_a_pass_shortens_no_delay():
     assert state(world, run) == "Submitted"
 
 
+def test_slow_lists_of_kubernetes_shorten_no_delay():
+    """An object may be as it is since a moment before it was listed, early in a look that took long."""
+    world = World()
+    run, job, pod = submitted(world)
+    sweeper = world.sweeper()
+    world.faults = {"GET /api/v1/namespaces/flows/pods": lambda: world.pass_time(25)}
+    for _ in range(RULES.unstartable_jobs // 30):
+        world.sweep(sweeper)
+        world.pass_time(30)
+    assert state(world, run) == "Submitted"
+    assert ledger(world)[run].observed == RULES.unstartable_jobs - 30
+    sweep_for(world, sweeper, 30)
+    assert state(world, run) == "Failed"
+
+
+def test_parts_of_seconds_between_passes_add_up():
+    world = World()
+    run, _, _ = submitted(world)
+    sweeper = world.sweeper()
+    for _ in range(12):
+        world.sweep(sweeper)
+        world.pass_time(0.75)
+    world.sweep(sweeper)
+    assert ledger(world)[run].observed == 9
+
+
 @pytest.mark.parametrize("seconds", [660, 1200, 86400])
 def test_machine_that_slept_shortens_no_delay(seconds):
     world = World()
@@ -295,6 +321,22 @@ def test_run_without_heartbeats_on_a_node_that_was_cut_off_is_left_alone_and_cou
     world.set(run, "Success")
     sweep_for(world, sweeper, 60)
     assert sweeper.signs.unclear == {"flows": 0}
+
+
+def test_run_that_is_left_alone_is_told_of_once(caplog):
+    world = World()
+    sweeper = world.sweeper()
+    made = [running(world) for _ in range(2)]
+    sweep_for(world, sweeper, 90)
+    for number, (run, job) in enumerate(made):
+        world.delete_job(job)
+        sweep_for(world, sweeper, 600)
+        # Somebody writes the ledger: the sweeper counts from there, and has told of the runs.
+        world.touch_ledger()
+        sweep_for(world, sweeper, 600)
+        said = [record.getMessage() for record in caplog.records if "cannot tell" in record.getMessage()]
+        assert (len(said), run in said[-1]) == (number + 1, True)
+    assert sweeper.signs.unclear == {"flows": 2}
 
 
 def test_sweeper_on_a_node_with_another_clock_does_not_take_a_beat_for_an_old_one():
@@ -1216,9 +1258,11 @@ def test_job_that_is_past_is_not_new_when_the_one_that_waited_has_failed():
 # What was seen of one process tells nothing of the next
 
 
-def waits_for_a_retry(world, sweeper, kept=True):
-    """A run without heartbeats whose process has ended, until its task is due."""
+def waits_for_a_retry(world, sweeper, kept=True, beats=False):
+    """A run whose process has ended, until its task is due."""
     run, first = running(world, kept=kept)
+    if beats:
+        see_alive(world, sweeper, run)
     sweep_for(world, sweeper, 60)
     ends_while_a_task_waits(world, run, first)
     sweep_for(world, sweeper, 900)

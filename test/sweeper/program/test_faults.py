@@ -2,7 +2,7 @@
 
 import pytest
 from rules import CLAIM, Rules
-from world import FINAL, RULES, World, history_of, ledger
+from world import FINAL, NAMESPACE, RULES, World, history_of, ledger
 
 # Something for each rule, and the run that is run again.
 SCENARIOS = [*Rules._fields, "run_again"]
@@ -217,3 +217,78 @@ def test_two_sweepers_with_two_ledgers_end_a_run_once(scenario, locking):
             world.sweep(sweeper)
         assert len(states) == 1
         assert after(world, sweeper) == expected
+
+
+# What may happen while tasks get a state, before their flow run gets one, on a server that locks no version.
+MEANWHILE = {
+    "it shows life": lambda world, run: world.pass_time(1) or world.beat(run),
+    "it gets another state": lambda world, run: world.set(run, "Scheduled"),
+    "Prefect does not know it any more": lambda world, run: world.hidden.add(run),
+}
+
+
+@pytest.mark.parametrize("change", MEANWHILE)
+def test_run_whose_tasks_were_set_does_not_run_again_if(change):
+    passes, _, _ = pass_of_the_act("run_again")
+    world, sweeper = before_the_act("run_again", passes, version_locking=False)
+    [run] = world.runs
+
+    def happen(ids):
+        MEANWHILE[change](world, run)
+        world.on_set_run = lambda run_id, state: pytest.fail(f"it was set to {state}")
+
+    world.on_set_tasks = happen
+    world.sweep(sweeper)
+    # The tasks were set, and then the run was read.
+    assert world.calls[-2:] == ["PUT /apis/coordination.k8s.io/v1/namespaces/flows/leases/flow-run-sweeper", "flow_run"]
+    assert sweeper.signs.counters["errors"][NAMESPACE, "lost-runs"] == 0
+
+
+# What may have become of a run when the sweeper gets no answer to the state that it sets.
+INSTEAD = {
+    "another agent has it": taken_up,
+    "it has ended by itself": lambda world, run: world.set(run, "Success"),
+    "it has had other states, and then this one": lambda world, run: taken_up(world, run) or world.set(run, "Failed"),
+}
+
+
+@pytest.mark.parametrize("instead", INSTEAD)
+def test_job_stays_if_the_state_of_its_run_may_not_be_that_of_the_sweeper_because(instead):
+    passes, _, _ = pass_of_the_act("unstartable_jobs")
+    world, sweeper = before_the_act("unstartable_jobs", passes)
+    [run] = world.runs
+    world.faults = {"set_flow_run_states": lambda: INSTEAD[instead](world, run) or "fail"}
+    world.sweep(sweeper)
+    assert world.calls[-2:] == ["set_flow_run_states", "flow_run"]
+    assert len(world.objects["Job"]) == 1
+    assert sweeper.signs.counters["runs_corrected"][NAMESPACE, "Failed"] == 0
+
+
+def test_state_that_somebody_else_has_just_given_is_not_the_sweepers():
+    passes, _, _ = pass_of_the_act("unstartable_jobs")
+    world, sweeper = before_the_act("unstartable_jobs", passes)
+    [run] = world.runs
+    world.faults = {"set_flow_run_states": lambda: world.set(run, "Failed")}
+    world.sweep(sweeper)
+    assert world.calls[-1] == "set_flow_run_states"
+    assert len(world.objects["Job"]) == 1
+    assert sweeper.signs.counters["runs_corrected"][NAMESPACE, "Failed"] == 0
+
+
+def test_dask_cluster_stays_if_the_last_look_finds_the_pod_of_its_flow():
+    """The list of pods may have come from an API server that was behind."""
+    passes, _, _ = pass_of_the_act("orphaned_dask_clusters")
+    world, sweeper = before_the_act("orphaned_dask_clusters", passes)
+    [job], pods = world.made, "GET /api/v1/namespaces/flows/pods"
+    there = len(world.objects["Service"])
+
+    def appear():
+        # Dask workers, the pods of Dask clusters and those of flow runs are listed before.
+        if world.calls.count(pods) == 4:
+            world.pod_of(job)["status"] = {"phase": "Running"}
+
+    world.faults = {pods: appear}
+    for _ in range(3):
+        world.sweep(sweeper)
+        world.pass_time(30)
+    assert world.pods_of(job) and len(world.objects["Service"]) == there == 1

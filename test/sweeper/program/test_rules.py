@@ -1,10 +1,11 @@
 """What each rule does, and what it leaves alone."""
 
+import ledger as ledger_text
 import pytest
 from ledger import fitting
 from rules import Rules
 from sights import job_of, pod_of
-from world import RULES, World, history_of, ledger, running
+from world import NAMESPACE, RULES, World, history_of, ledger, running
 
 
 def sweep_for(world, sweeper, seconds, step=30):
@@ -48,6 +49,24 @@ def test_job_that_its_agent_keeps_is_kept_but_not_its_process():
     world.set(cancelled, "Cancelled")
     sweep_for(world, world.sweeper(), 300)
     assert jobs(world) == [job["metadata"]["name"]]
+
+
+def test_job_that_its_agent_keeps_is_kept_if_it_ends_right_before_its_run_is_cancelled():
+    world = World()
+    run, job = running(world, kept=True)
+    sweeper = world.sweeper()
+    world.sweep(sweeper)
+    world.set(run, "Cancelling")
+    looks = "GET /apis/batch/v1/namespaces/flows/jobs"
+
+    def end():
+        if world.calls.count(looks) == 2:
+            world.pods_of(job)[0]["status"] = {"phase": "Succeeded"}
+            world.end_job(job, "Complete")
+
+    world.faults = {looks: end}
+    sweep_for(world, sweeper, 600)
+    assert (state(world, run), len(jobs(world))) == ("Cancelled", 1)
 
 
 def test_cancelling_run_is_ended():
@@ -369,6 +388,23 @@ def test_ledger_keeps_first_what_it_has_when_there_is_no_room(monkeypatch):
     monkeypatch.setattr("ledger.LEDGER_ROOM", 20)
     data = {key: "123456789" for key in ("a", "b", "c")}
     assert list(fitting(data, {"c": ""})) == ["c", "a"]
+
+
+def test_run_that_has_no_room_in_the_ledger_is_left_alone(monkeypatch):
+    """Also by a rule that acts at once: the ledger could not tell a later process of it."""
+    world = World()
+    made = [running(world) for _ in range(3)]
+    sweeper = world.sweeper(Rules(finished_jobs=0))
+    # For two of them.
+    monkeypatch.setattr(ledger_text, "LEDGER_ROOM", 300)
+    for run, _ in made:
+        world.set(run, "Success")
+    left = []
+    for _ in range(3):
+        world.sweep(sweeper)
+        left.append((len(jobs(world)), sweeper.signs.counters["errors"][NAMESPACE, "ledger"]))
+        world.pass_time(30)
+    assert left == [(1, 1), (0, 1), (0, 1)]
 
 
 def test_waiting_and_failure_are_in_the_words_of_kubernetes():
