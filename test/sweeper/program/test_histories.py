@@ -3,9 +3,10 @@
 Two pods of one sweeper and one of another, with a ledger of its own, are at work in the namespace.
 
 Safety: no healthy run is ended, started twice or loses an object, given everything that had reached Prefect before the sweeper's last look;
-where Prefect locks versions, whatever happens. A run runs again only if its pod had to leave, and as often as it may. Liveness: each dead
-run is ended, and each leftover removed, within the bound of its rule in observed time and two successful passes; or the run is counted as
-one of which the sweeper cannot tell, where nothing here shows that it has ended.
+where Prefect locks versions, whatever happens. A run runs again only if its pod had to leave, and as often as it may.
+
+Liveness: each dead run is ended, and each leftover removed, within the bound of its rule in observed time and two successful passes. Where
+nothing here shows that a run has ended, it is counted instead as one of which the sweeper cannot tell.
 
 CI takes a sample of histories, the same each time; FULL=1 takes 20,000, new ones.
 """
