@@ -1427,7 +1427,7 @@ def lost(
     least = ZOMBIE_KILLER if any(task.state == "Running" and task.may_retry for task in tasks) else 0
     submitted = submitted_of(tasks)
     more = max([pod.terminating + LINGERING for pod in left if pod.terminating is not None] or [0])
-    marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in left))
+    marker = loss_marker(run, submitted, left)
     silent = entry.beats and all(pod.terminating is not None for pod in left)
     is_lost = not entry.elsewhere and (silent or over and gone and not ends.is_unseen(entry.end))
     condition = "lost" if is_lost else "cannot-tell"
@@ -1439,6 +1439,10 @@ def lost(
     else:
         why = "it and its pods have ended, were evicted or deleted"
     return Verdict(condition, marker, max(least, SUBMITTED if submitted else 0), more, gone, over, why, failed, ended)
+
+
+def loss_marker(run: Run, submitted: List[Tuple[str, int]], left: Sequence[Pod]) -> Tuple[Any, ...]:
+    return run.version, submitted, sorted((pod.uid, pod.started) for pod in left)
 
 
 # Adding up what was observed
@@ -1545,10 +1549,16 @@ def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod],
     moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
     if moved:
         entry = after_move(entry, run, pods)
-    if was_gone and moved or was_over and any(pod.job_uid != entry.uid for pod in living):
+    others = any(pod.job_uid != entry.uid and pod.terminating is None for pod in living)
+    if was_gone and moved and not is_late(entry, run) or was_over and others:
         # Another agent has taken up a task of the run.
         entry = entry._replace(elsewhere=True)
     return entry
+
+
+def is_late(entry: Entry, run: Run) -> bool:
+    """Whether a heartbeat is one of the process that is gone, on its way through a slow Prefect: no task waited for another process."""
+    return entry.beats and entry.condition == "lost" and entry.marker == digest(loss_marker(run, [], []))
 
 
 def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:
@@ -2312,9 +2322,13 @@ class Sweeper:
 
     def with_pulls(self, namespace: str, seen: Observation) -> Observation:
         """Asks for the Events of pods whose delay is over, because only Events show an image pull."""
-        for run_id, verdict in seen.verdicts.items():
+        until = self.now() + ACTING
+        for run_id, verdict in turned(list(seen.verdicts.items()), self.turn):
             entry = seen.ledger.runs[run_id]
             if verdict.condition == "unstartable" and verdict.pod and is_due(entry, verdict, self.rules):
+                if self.now() > until:
+                    seen.verdicts[run_id] = Verdict()
+                    continue
                 try:
                     pulls = pulls_in(self.kubernetes.events(namespace, verdict.pod.uid))
                 except Limited:
@@ -2472,7 +2486,7 @@ import logging
 from contextlib import suppress
 from typing import Any, Dict, FrozenSet, NamedTuple, Set, Tuple
 
-from api_server import Refused
+from api_server import Limited, Refused
 from ends import GONE, end_of_job, end_of_pod, merged
 from rules import Sight
 from sights import FLOW_RUN, ODD, STAMP, job_of, pod_of
@@ -2487,6 +2501,8 @@ class Lists(NamedTuple):
     uids: Any = None
     # The Jobs whose process lived then, if what has happened since is not known yet.
     alive: FrozenSet[str] = frozenset()
+    # The Jobs with a pod that had ended while it was being deleted.
+    listed: FrozenSet[str] = frozenset()
 
 
 class Witness:
@@ -2500,20 +2516,25 @@ class Witness:
         uids = {each.uid for each in (*sight.jobs, *sight.pods)}
         last = self.last.get(namespace)
         found.alive = alive | (last.alive if last else set())
-        now = Lists(sight.versions, uids)
+        now = Lists(sight.versions, uids, listed=frozenset(found.listed))
         with_pods = {pod.job_uid for pod in sight.pods}
         # Lists do not show how these ended.
         dark = found.listed or any(job.finished and job.uid not in with_pods for job in sight.jobs)
         if last and (last.uids is None or last.uids - uids or dark and now.versions != last.versions):
             try:
                 self.catch_up(namespace, last.versions, found)
-                missing = (last.uids or set()) - uids - found.removed | found.listed & found.alive - found.told
+                missing = (last.uids or set()) - uids - found.removed | (found.listed - last.listed) & found.alive - found.told
                 if missing:
                     # The API server ends a watch when its time is over, also in the middle of the changes.
                     raise TimeoutError(f"the watch did not tell of {len(missing)} object(s)")
-            except Refused as refusal:
-                log.info("what happened in %s since the last pass is not known: %s", namespace, refusal)
+            except Limited:
+                raise
             except Exception as error:
+                if isinstance(error, Refused) and error.status < 500:
+                    # Kubernetes has forgotten it, or this sweeper may not watch.
+                    log.info("what happened in %s since the last pass is not known: %s", namespace, error)
+                    self.last[namespace] = now
+                    return found.by_job()
                 # The next pass asks again, from the same versions.
                 now = last._replace(uids=uids | (last.uids or set()), alive=frozenset(found.alive))
                 log.warning("what happened in %s since the last pass is not known yet: %s: %s", namespace, type(error).__name__, error)

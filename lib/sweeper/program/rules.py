@@ -365,7 +365,7 @@ def lost(
     least = ZOMBIE_KILLER if any(task.state == "Running" and task.may_retry for task in tasks) else 0
     submitted = submitted_of(tasks)
     more = max([pod.terminating + LINGERING for pod in left if pod.terminating is not None] or [0])
-    marker = (run.version, submitted, sorted((pod.uid, pod.started) for pod in left))
+    marker = loss_marker(run, submitted, left)
     silent = entry.beats and all(pod.terminating is not None for pod in left)
     is_lost = not entry.elsewhere and (silent or over and gone and not ends.is_unseen(entry.end))
     condition = "lost" if is_lost else "cannot-tell"
@@ -377,6 +377,10 @@ def lost(
     else:
         why = "it and its pods have ended, were evicted or deleted"
     return Verdict(condition, marker, max(least, SUBMITTED if submitted else 0), more, gone, over, why, failed, ended)
+
+
+def loss_marker(run: Run, submitted: List[Tuple[str, int]], left: Sequence[Pod]) -> Tuple[Any, ...]:
+    return run.version, submitted, sorted((pod.uid, pod.started) for pod in left)
 
 
 # Adding up what was observed
@@ -483,10 +487,16 @@ def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod],
     moved = entry.heartbeat != "" and run.version == entry.version and digest(run.heartbeat) != entry.heartbeat
     if moved:
         entry = after_move(entry, run, pods)
-    if was_gone and moved or was_over and any(pod.job_uid != entry.uid for pod in living):
+    others = any(pod.job_uid != entry.uid and pod.terminating is None for pod in living)
+    if was_gone and moved and not is_late(entry, run) or was_over and others:
         # Another agent has taken up a task of the run.
         entry = entry._replace(elsewhere=True)
     return entry
+
+
+def is_late(entry: Entry, run: Run) -> bool:
+    """Whether a heartbeat is one of the process that is gone, on its way through a slow Prefect: no task waited for another process."""
+    return entry.beats and entry.condition == "lost" and entry.marker == digest(loss_marker(run, [], []))
 
 
 def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:

@@ -176,9 +176,13 @@ class Sweeper:
 
     def with_pulls(self, namespace: str, seen: Observation) -> Observation:
         """Asks for the Events of pods whose delay is over, because only Events show an image pull."""
-        for run_id, verdict in seen.verdicts.items():
+        until = self.now() + ACTING
+        for run_id, verdict in turned(list(seen.verdicts.items()), self.turn):
             entry = seen.ledger.runs[run_id]
             if verdict.condition == "unstartable" and verdict.pod and is_due(entry, verdict, self.rules):
+                if self.now() > until:
+                    seen.verdicts[run_id] = Verdict()
+                    continue
                 try:
                     pulls = pulls_in(self.kubernetes.events(namespace, verdict.pod.uid))
                 except Limited:

@@ -8,7 +8,7 @@ import logging
 from contextlib import suppress
 from typing import Any, Dict, FrozenSet, NamedTuple, Set, Tuple
 
-from api_server import Refused
+from api_server import Limited, Refused
 from ends import GONE, end_of_job, end_of_pod, merged
 from rules import Sight
 from sights import FLOW_RUN, ODD, STAMP, job_of, pod_of
@@ -23,6 +23,8 @@ class Lists(NamedTuple):
     uids: Any = None
     # The Jobs whose process lived then, if what has happened since is not known yet.
     alive: FrozenSet[str] = frozenset()
+    # The Jobs with a pod that had ended while it was being deleted.
+    listed: FrozenSet[str] = frozenset()
 
 
 class Witness:
@@ -36,20 +38,25 @@ class Witness:
         uids = {each.uid for each in (*sight.jobs, *sight.pods)}
         last = self.last.get(namespace)
         found.alive = alive | (last.alive if last else set())
-        now = Lists(sight.versions, uids)
+        now = Lists(sight.versions, uids, listed=frozenset(found.listed))
         with_pods = {pod.job_uid for pod in sight.pods}
         # Lists do not show how these ended.
         dark = found.listed or any(job.finished and job.uid not in with_pods for job in sight.jobs)
         if last and (last.uids is None or last.uids - uids or dark and now.versions != last.versions):
             try:
                 self.catch_up(namespace, last.versions, found)
-                missing = (last.uids or set()) - uids - found.removed | found.listed & found.alive - found.told
+                missing = (last.uids or set()) - uids - found.removed | (found.listed - last.listed) & found.alive - found.told
                 if missing:
                     # The API server ends a watch when its time is over, also in the middle of the changes.
                     raise TimeoutError(f"the watch did not tell of {len(missing)} object(s)")
-            except Refused as refusal:
-                log.info("what happened in %s since the last pass is not known: %s", namespace, refusal)
+            except Limited:
+                raise
             except Exception as error:
+                if isinstance(error, Refused) and error.status < 500:
+                    # Kubernetes has forgotten it, or this sweeper may not watch.
+                    log.info("what happened in %s since the last pass is not known: %s", namespace, error)
+                    self.last[namespace] = now
+                    return found.by_job()
                 # The next pass asks again, from the same versions.
                 now = last._replace(uids=uids | (last.uids or set()), alive=frozenset(found.alive))
                 log.warning("what happened in %s since the last pass is not known yet: %s: %s", namespace, type(error).__name__, error)
