@@ -339,6 +339,7 @@ ENDS_OF_PODS = {
     "it had to leave, and its process ended": (FAILED_POD._replace(disrupted=True), False, "ol"),
     "its process failed": (FAILED_POD, True, "ofError, exit code 1"),
     "its process failed while it was being deleted, perhaps because of that": (terminating(FAILED_POD), True, "o"),
+    "its process ended, and nothing says how": (FAILED_POD._replace(failed=None), False, "of"),
     "its process succeeded": (FAILED_POD._replace(well=True, failed=None), False, "oc"),
     "its process had no memory left": (FAILED_POD._replace(failed="OOMKilled, exit code 137"), False, "ofOOMKilled"),
     "its process had no memory left before it had to leave": (
