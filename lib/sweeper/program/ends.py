@@ -69,8 +69,7 @@ def without(end: str, letters: str) -> str:
 
 def is_unseen(end: str) -> bool:
     """Whether a pod was removed by force, and its process may live on."""
-    letters = end.partition(FAILED)[0]
-    return UNENDED in letters and OVER not in letters
+    return UNENDED in end.partition(FAILED)[0]
 
 
 def had_to_leave(end: str) -> bool:

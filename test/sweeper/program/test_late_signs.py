@@ -158,3 +158,38 @@ def test_watch_that_is_refused_for_a_moment_hides_no_end_of_a_job_that_the_agent
     world.faults = {"WATCH /apis/batch/v1/namespaces/flows/jobs": once(refusal)}
     sweep_for(world, sweeper, 300)
     assert state(world, run) == "Failed"
+
+
+def fail(world, pod):
+    pod["status"] = status("Failed", terminated(1))
+    world.tell()
+
+
+def remove(world, pod):
+    world.tell()
+    del world.objects["Pod"][pod["metadata"]["name"]]
+    world.tell()
+
+
+@pytest.mark.parametrize("ends", [(fail, remove), (remove, fail)])
+def test_end_of_one_pod_is_no_end_of_another_that_was_removed_by_force_within_the_same_interval(ends):
+    world = World()
+    run, job = running(world)
+    job["spec"]["backoffLimit"] = 1
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    [first] = world.pods_of(job)
+    ends[0](world, first)
+    if ends[0] is fail:
+        first["metadata"]["name"] = "first"
+        world.objects["Pod"]["first"] = first
+    second = world.pod_of(job)
+    second["status"] = status("Running", RUNNING)
+    world.tell()
+    ends[1](world, second)
+    world.end_job(job, "Failed")
+    world.tell()
+    for pod in world.pods_of(job):
+        remove(world, pod)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
