@@ -29,7 +29,7 @@ CASES = [
     "test_dask_objects.py",
     "test_sights.py",
 ]
-QUICK = [*CASES, "test_ends.py", "test_rules.py", "test_cases.py"]
+QUICK = [*CASES, "test_ends.py", "test_rules.py", "test_cases.py", "test_late_signs.py"]
 WORLDS = ["test_faults.py", "test_bounds.py", "test_lost_ledger.py", "test_odd_answers.py"]
 SLOW = [*WORLDS, "test_histories.py", "--deselect", "test_histories.py::test_each_kind_of_event_has_happened"]
 
