@@ -533,7 +533,7 @@ class History:
             happened("pod evicted")
         if dies:
             self.die(run_id)
-        elif truth.process is None and not was_over:
+        elif truth.process is None and not was_over and not truth.theirs:
             self.progress(run_id)
 
     @event(2, how=["deleted", "deleted", "foreground", "orphaned"], lives_on=[False, True, True])
@@ -543,7 +543,8 @@ class History:
         if not self.is_there(job):
             return
         mine = [pod for pod in self.world.pods_of(job) if truth.pod == pod["metadata"]["name"]]
-        if truth.process is None and job["metadata"]["uid"] not in truth.ends:
+        # It does not delay the end of a run that another agent had.
+        if truth.process is None and job["metadata"]["uid"] not in truth.ends and not truth.theirs:
             self.progress(run_id, anew=True)
         self.ends_so(job, "deleted")
         if how == "orphaned":

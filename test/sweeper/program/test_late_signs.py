@@ -69,6 +69,19 @@ def test_heartbeat_that_arrives_after_the_process_was_killed_does_not_keep_its_r
     assert state(world, run) == "Failed"
 
 
+def test_heartbeat_of_a_heart_that_was_not_known_to_beat_may_be_the_first_of_another_process():
+    world = World()
+    run, job = running(world)
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    world.pods_of(job)[0]["status"] = status("Failed", KILLED)
+    world.end_job(job, "Failed")
+    sweep_for(world, sweeper, 30)
+    world.beat(run)
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
 def test_heartbeat_after_a_task_was_submitted_is_that_of_another_process():
     world = World()
     sweeper = world.sweeper()
