@@ -496,7 +496,7 @@ def with_signs(entry: Entry, run: Run, jobs: Sequence[Job], pods: Sequence[Pod],
 
 def is_late(entry: Entry, run: Run) -> bool:
     """Whether a heartbeat is one of the process that is gone, on its way through a slow Prefect: no task waited for another process."""
-    return entry.beats and entry.condition == "lost" and entry.marker == digest(loss_marker(run, [], []))
+    return entry.beats and entry.marker == digest(loss_marker(run, [], []))
 
 
 def after_move(entry: Entry, run: Run, pods: Sequence[Pod]) -> Entry:

@@ -1308,14 +1308,16 @@ def test_retry_that_another_agent_has_taken_up_between_two_passes_is_left_alone(
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_retry_that_a_stock_agent_had_taken_up_here_is_left_alone_when_its_job_is_gone(kept):
+@pytest.mark.parametrize("heard", [True, False])
+def test_retry_that_a_stock_agent_had_taken_up_here_is_left_alone_when_its_job_is_gone(heard, kept):
     world = World()
     sweeper = world.sweeper()
     run = waits_for_a_retry(world, sweeper, kept)
     set_task(world, run, "Submitted")
     stock = world.submit(run, stamped=False, again=True)
     set_task(world, run, "Running")
-    world.beat(run)
+    if heard:
+        world.beat(run)
     world.pods_of(stock)[0]["status"] = status("Running", RUNNING)
     sweep_for(world, sweeper, 300)
     # By force, and its process goes on.
