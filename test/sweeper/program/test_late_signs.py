@@ -206,3 +206,32 @@ def test_end_of_one_pod_is_no_end_of_another_that_was_removed_by_force_within_th
         remove(world, pod)
     sweep_for(world, sweeper, 1200)
     assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+@pytest.mark.parametrize("looks, states", [(0, ["Scheduled", "Submitted", "Running"]), (3, ["Running"])])
+def test_pod_that_starts_and_dies_after_another_process_had_the_run_ends_nothing(looks, states):
+    """The states came from another agent: by their number, or because they were there before the pod started."""
+    world = World()
+    sweeper = world.sweeper()
+    run, job, pod = submitted(world)
+    sweep_for(world, sweeper, 60)
+    for each in states:
+        world.set(run, each)
+    sweep_for(world, sweeper, 30 * looks)
+    pod["status"] = status("Failed", terminated(1))
+    world.end_job(job, "Failed")
+    sweep_for(world, sweeper, 1200)
+    assert (state(world, run), sweeper.signs.unclear) == ("Running", {"flows": 1})
+
+
+def test_failed_pod_is_counted_once():
+    """Kubernetes has counted it, and the Job may fail once more."""
+    world = World()
+    run, job = running(world)
+    job["spec"]["backoffLimit"] = 1
+    job["status"]["failed"] = 1
+    sweeper = world.sweeper()
+    sweep_for(world, sweeper, 60)
+    world.pods_of(job)[0]["status"] = status("Failed", terminated(1))
+    sweep_for(world, sweeper, 300)
+    assert state(world, run) == "Running"
