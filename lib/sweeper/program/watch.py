@@ -55,11 +55,10 @@ class Witness:
                 if isinstance(error, Refused) and error.status < 500:
                     # Kubernetes has forgotten it, or this sweeper may not watch.
                     log.info("what happened in %s since the last pass is not known: %s", namespace, error)
-                    self.last[namespace] = now
-                    return found.by_job()
-                # The next pass asks again, from the same versions.
-                now = last._replace(uids=uids | (last.uids or set()), alive=frozenset(found.alive))
-                log.warning("what happened in %s since the last pass is not known yet: %s: %s", namespace, type(error).__name__, error)
+                else:
+                    # The next pass asks again, from the same versions.
+                    now = last._replace(uids=uids | (last.uids or set()), alive=frozenset(found.alive))
+                    log.warning("what happened in %s since the last pass is not known yet: %s: %s", namespace, type(error).__name__, error)
         self.last[namespace] = now
         return found.by_job()
 
