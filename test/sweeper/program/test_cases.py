@@ -57,6 +57,10 @@ def test_lease_is_kept_while_an_earlier_write_may_arrive_although_a_later_one_go
     assert not sweeper.actor.writing
 
 
+def begin_to_delete(world, pod, grace=30):
+    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=grace)
+
+
 def submitted(world, **job):
     run = world.schedule(tasks=1)
     item = world.submit(run, **job)
@@ -476,7 +480,7 @@ def test_pod_on_a_lost_node_whose_flow_shows_life_is_left_alone():
     run, job = running(world)
     pod = world.pods_of(job)[0]
     sweeper = world.sweeper()
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     beating(world, sweeper, 1800, run)
     assert state(world, run) == "Running"
 
@@ -486,7 +490,7 @@ def test_pod_on_a_lost_node_without_heartbeats_is_left_alone_and_counted():
     run, job = running(world)
     pod = world.pods_of(job)[0]
     sweeper = world.sweeper()
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     sweep_for(world, sweeper, 1800)
     assert state(world, run) == "Running"
     assert sweeper.signs.unclear == {"flows": 1}
@@ -786,7 +790,7 @@ def test_dask_cluster_of_a_flow_that_lives_on_a_lost_node_is_left_alone():
     cluster = world.dask_cluster(pod["metadata"]["name"], labelled=True)
     sweeper = world.sweeper()
     beating(world, sweeper, LONG, run)
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     beating(world, sweeper, 1800, run)
     assert len(world.of_cluster(cluster)) == 4
     world.set(run, "Success")
@@ -1071,7 +1075,7 @@ def test_cancelling_run_is_left_to_another_agent_that_shows_life_whatever_is_on_
     world = World()
     run, job = running(world)
     pod = world.pods_of(job)[0]
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     # The sweeper, whose ledger was deleted, sees the run for the first time when another agent has it.
     world.end_job(job, "Failed")
     move_elsewhere(world, run)
@@ -1336,7 +1340,7 @@ def test_pod_that_a_queue_removed_says_nothing_of_the_next(policy, watched):
     # Kueue preempts it.
     job["spec"]["suspend"] = True
     pod = world.pods_of(job)[0]
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     pod["status"] = status("Running", RUNNING, conditions=[{"type": "DisruptionTarget", "status": "True"}])
     world.tell()
     pod["status"] = status("Failed", terminated(143), conditions=[{"type": "DisruptionTarget", "status": "True"}])
@@ -1364,7 +1368,7 @@ def test_pod_that_is_terminating_may_have_been_counted_by_its_job():
     see_alive(world, sweeper, run)
     job["status"]["failed"] = 1
     pod = world.pods_of(job)[0]
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     pod["status"] = status("Running", terminated(1), others=[("proxy", RUNNING)])
     sweep_for(world, sweeper, 300)
     assert state(world, run) == "Running"
@@ -1451,7 +1455,7 @@ def test_init_container_on_a_lost_node_is_not_at_work(job_has_failed, expected):
     pod["status"] = status("Pending", {"waiting": {"reason": "PodInitializing"}}, inits=[("fetch", RUNNING)])
     sweeper = world.sweeper()
     sweep_for(world, sweeper, 60)
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     if job_has_failed:
         world.end_job(job, "Failed")
     sweep_for(world, sweeper, 3600)
@@ -1474,7 +1478,7 @@ def test_run_that_runs_again_has_no_job_that_would_start_another_pod(spec, refus
     sweeper = world.sweeper()
     see_alive(world, sweeper, run)
     # The node is lost. Such a Job waits until the pod has ended before it replaces it.
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
     delete = f"DELETE /apis/batch/v1/namespaces/flows/jobs/{job['metadata']['name']}"
     world.faults = {delete: "fail"} if refused else {}
@@ -1592,7 +1596,7 @@ def test_sweeper_does_not_take_its_own_deletion_for_one_on_purpose(fault):
     pod = world.pods_of(job)[0]
     sweeper = world.sweeper()
     see_alive(world, sweeper, run)
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=30)
+    begin_to_delete(world, pod)
     pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
     faults, states = [fault], []
     world.on_set_run = lambda run_id, to: states.append(to)

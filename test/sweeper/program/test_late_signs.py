@@ -5,17 +5,13 @@ import logging
 import pytest
 from api_server import Limited, Refused
 from sweeper import ACTING
-from test_cases import RUNNING, set_task, status, submitted, terminated, waits_for_a_retry
+from test_cases import RUNNING, begin_to_delete, set_task, status, submitted, terminated, waits_for_a_retry
 from test_rules import state, sweep_for
 from world import World, running, see_alive
 
 KILLED = terminated(137, "OOMKilled")
 DRAINED = status("Failed", terminated(143), conditions=[{"type": "DisruptionTarget", "status": "True"}])
 REFUSALS = [Refused(503, "etcdserver: leader changed"), Limited("too many requests", 1)]
-
-
-def begin_to_delete(world, pod, grace=30):
-    pod["metadata"].update(deletionTimestamp=world.stamp(), deletionGracePeriodSeconds=grace)
 
 
 def once(fault):
